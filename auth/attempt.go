@@ -1,0 +1,60 @@
+package auth
+
+import (
+	"errors"
+	"net/netip"
+	"time"
+)
+
+// Kind is the method of an Attempt.
+type Kind int
+
+// The kinds of attempt.
+const (
+	Password Kind = iota // account name and password, with or without a one-time code
+)
+
+// An Attempt is one try to log in to Postern.
+type Attempt struct {
+	Kind     Kind
+	Account  AccountName
+	Password Secret
+	Listener string     // name of the listener; a session is valid only where it was made
+	Source   netip.Addr // the peer
+
+	// For an attempt that asks for a session. The family draws token and id in
+	// the form its clients expect; a token has at least 122 random bits.
+	Token     Secret
+	SessionID string // drawn by the core where empty
+	Context   string // opaque text of the client, kept with the session
+}
+
+// A Session is a caller's login at Postern.
+type Session struct {
+	ID        string
+	Principal Principal
+	Listener  string
+	Source    netip.Addr
+	Context   string
+	Created   time.Time
+	LastUsed  time.Time     // coalesced: may lag behind the last request
+	Idle      time.Duration // ends when unused for this long
+	Expires   time.Time     // ends then in any case; zero: no such end
+}
+
+// What a login, a look-up or a call may be refused with.
+var (
+	// ErrBadCredentials: unknown account, wrong password, locked or disabled
+	// account. They look the same on purpose.
+	ErrBadCredentials = errors.New("bad credentials")
+	// ErrNoSession: the token or session id is unknown, ended or expired.
+	ErrNoSession = errors.New("no such session")
+	// ErrForbidden: known, but not allowed.
+	ErrForbidden = errors.New("forbidden")
+	// ErrSessionLimit: the account or the listener has as many sessions as it may have.
+	ErrSessionLimit = errors.New("session limit reached")
+	// ErrBusy: too many attempts wait for a password check; try again later.
+	ErrBusy = errors.New("too many logins are waiting")
+	// ErrUnavailable: a part that must work (store, audit) does not.
+	ErrUnavailable = errors.New("temporarily unavailable")
+)
