@@ -89,6 +89,7 @@ create table target (
 create table device_fact (
     url        text    primary key,
     no_nonce   integer not null, -- refuses a login that carries a nonce
+    keeps_nonce integer not null, -- shows the nonce of a session in its listing
     idle       integer not null, -- nanoseconds, 0 = unknown
     updated_at integer not null
 ) strict;
@@ -140,6 +141,7 @@ create table login_secret (
     proven      integer not null,
     refused     integer not null, -- refusals since the last acceptance
     refused_at  integer not null, -- the last one
+    unknown     integer not null, -- lost answers since the last acceptance, while unproven
     primary key (domain, account, secret_hash)
 ) strict;
 
@@ -149,6 +151,7 @@ create table login_attempt (
     account     text    not null,
     secret_hash blob    not null,
     outcome     text    not null check (outcome in ('pending', 'accepted', 'not judged', 'refused', 'unknown')),
+    counts      integer not null, -- the device may have counted it as a failed login
     reserved_at integer not null,
     settled_at  integer not null,
     node        text    not null,
