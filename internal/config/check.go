@@ -1,0 +1,261 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxCount bounds budget and in_flight: no device of the families has more
+// sessions, and each call in flight holds a connection.
+const maxCount = 10_000
+
+var (
+	targetName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	envName    = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	hostName   = regexp.MustCompile(`^(\*\.)?([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+)
+
+func (d *document) check(known []Known) (*File, error) {
+	f := &File{}
+	seen := map[string]bool{}
+	for i := range d.raw.Targets {
+		t, err := d.target(i, known)
+		if err != nil {
+			return nil, err
+		}
+		if seen[t.Name] {
+			return nil, d.fail(fmt.Sprintf("target %q is described twice", t.Name), "give each target its own name", "targets", i, "name")
+		}
+		seen[t.Name] = true
+		f.Targets = append(f.Targets, t)
+	}
+	for i := range d.raw.Listeners {
+		l, err := d.listener(i, known, seen)
+		if err != nil {
+			return nil, err
+		}
+		f.Listeners = append(f.Listeners, l)
+	}
+	return f, d.crowded(f)
+}
+
+func (d *document) target(i int, known []Known) (Target, error) {
+	r := d.raw.Targets[i]
+	t := Target{
+		Name: r.Name, Family: r.Family, Profile: r.Profile, URL: r.URL, Pin: r.Pin, User: r.User, Auth: r.Auth,
+		Budget: r.Budget, InFlight: r.InFlight, Exclusive: r.Exclusive, LockoutThreshold: r.LockoutThreshold,
+	}
+	if t.Family == "" {
+		t.Family = "redfish"
+	}
+	if t.Auth == "" {
+		t.Auth = "auto"
+	}
+	fail := func(key, msg, hint string) (Target, error) {
+		return Target{}, d.fail(msg, hint, "targets", i, key)
+	}
+	if !targetName.MatchString(t.Name) {
+		return fail("name", fmt.Sprintf("target name %q is not a name", t.Name), "use 1 to 63 small letters, digits and dashes, for instance bmc1")
+	}
+	profiles, err := d.family(t.Family, known, "targets", i)
+	if err != nil {
+		return Target{}, err
+	}
+	if t.Profile != "" && !slices.Contains(profiles, t.Profile) {
+		return fail("profile", fmt.Sprintf("unknown profile %q of family %s", t.Profile, t.Family), "left out, or one of: "+strings.Join(profiles, ", "))
+	}
+	if msg := badURL(t.URL); msg != "" {
+		return fail("url", msg, "write it like https://10.0.0.7 or https://bmc.example:8443")
+	}
+	if r.CAFile != "" && r.Pin != "" {
+		return fail("pin", "ca_file and pin exclude each other", "a pin alone decides; remove one of the two")
+	}
+	if t.User == "" {
+		return fail("user", fmt.Sprintf("target %q has no user", t.Name), "user: the device account that Postern logs in with")
+	}
+	t.URL = strings.TrimSuffix(t.URL, "/")
+	if t.Source, err = d.source(i); err != nil {
+		return Target{}, err
+	}
+	if !slices.Contains([]string{"auto", "session", "basic"}, t.Auth) {
+		return fail("auth", fmt.Sprintf("unknown auth %q", t.Auth), "auto, session or basic")
+	}
+	for _, c := range []struct {
+		key string
+		n   int
+	}{{"budget", t.Budget}, {"in_flight", t.InFlight}, {"lockout_threshold", t.LockoutThreshold}} {
+		if c.n < 0 || c.n > maxCount {
+			return fail(c.key, fmt.Sprintf("%s is %d", c.key, c.n), fmt.Sprintf("1 to %d, or left out", maxCount))
+		}
+	}
+	if r.LockoutWindow != "" {
+		t.LockoutWindow, err = time.ParseDuration(r.LockoutWindow)
+		if err != nil || t.LockoutWindow <= 0 {
+			return fail("lockout_window", fmt.Sprintf("%q is not a duration", r.LockoutWindow), "for instance 30m or 1h")
+		}
+	}
+	return t, nil
+}
+
+// family checks the name of a family and returns its profiles.
+func (d *document) family(name string, known []Known, path ...any) ([]string, error) {
+	var served []string
+	for _, k := range known {
+		if k.Family == name {
+			return k.Profiles, nil
+		}
+		served = append(served, k.Family)
+	}
+	return nil, d.fail(fmt.Sprintf("family %q is not served by this build", name), "families: "+strings.Join(served, ", "), append(path, "family")...)
+}
+
+// source is the one reference to the target's password.
+func (d *document) source(i int) (string, error) {
+	r := d.raw.Targets[i]
+	const hint = "give exactly one of password_file, password_env and password_command"
+	n, source, key := 0, "", "name"
+	if r.PasswordFile != "" {
+		n, source, key = n+1, "file:"+beside(d.name, r.PasswordFile), "password_file"
+	}
+	if r.PasswordEnv != "" {
+		n, source, key = n+1, "env:"+r.PasswordEnv, "password_env"
+		if !envName.MatchString(r.PasswordEnv) {
+			return "", d.fail(fmt.Sprintf("%q is not the name of an environment variable", r.PasswordEnv), "", "targets", i, key)
+		}
+	}
+	if r.PasswordCommand != "" {
+		n, source, key = n+1, "command:"+r.PasswordCommand, "password_command"
+		if len(strings.Fields(r.PasswordCommand)) == 0 {
+			return "", d.fail("password_command is empty", "", "targets", i, key)
+		}
+	}
+	switch {
+	case n == 0:
+		return "", d.fail(fmt.Sprintf("target %q has no password", r.Name), hint, "targets", i, key)
+	case n > 1:
+		return "", d.fail(fmt.Sprintf("target %q has more than one password", r.Name), hint, "targets", i, key)
+	}
+	return source, nil
+}
+
+func (d *document) listener(i int, known []Known, targets map[string]bool) (Listener, error) {
+	r := d.raw.Listeners[i]
+	l := Listener{Family: r.Family, Names: r.Names}
+	if l.Family == "" {
+		l.Family = "redfish"
+	}
+	fail := func(key, msg, hint string) (Listener, error) {
+		return Listener{}, d.fail(msg, hint, "listeners", i, key)
+	}
+	if _, err := d.family(l.Family, known, "listeners", i); err != nil {
+		return Listener{}, err
+	}
+	var err error
+	if l.Host, l.Port, err = SplitAddress(r.Address); err != nil {
+		return fail("address", err.Error(), "HOST or HOST:PORT, for instance 127.0.0.1 or 0.0.0.0:8443; without a port each target gets its own")
+	}
+	if len(r.Next) == 0 {
+		return fail("next", "a listener without next", "next: targets, or the name of a target")
+	}
+	for _, name := range r.Next {
+		switch {
+		case name == "targets" && len(r.Next) == 1:
+			l.All = true
+		case targets[name]:
+			l.Targets = append(l.Targets, name)
+		default:
+			return fail("next", fmt.Sprintf("next: %q is not a target of this file", name), "next: targets, or the name of a target")
+		}
+	}
+	for _, name := range l.Names {
+		if !hostName.MatchString(name) && net.ParseIP(name) == nil {
+			return fail("names", fmt.Sprintf("%q is not a host name", name), "for instance bmc1.example or \"*.bmc.example\"")
+		}
+	}
+	return l, nil
+}
+
+// crowded refuses what the file cannot mean yet: several targets behind one
+// port, and one target behind two listeners.
+func (d *document) crowded(f *File) error {
+	taken := map[string]bool{}
+	all := false
+	for i, l := range f.Listeners {
+		if l.All && all {
+			return d.fail("two listeners for all targets", "name the targets: next: [bmc1, bmc2]", "listeners", i, "next")
+		}
+		all = all || l.All
+		for _, name := range l.Targets {
+			if taken[name] {
+				return d.fail(fmt.Sprintf("target %q has two listeners", name), "one listener for each target", "listeners", i, "next")
+			}
+			taken[name] = true
+		}
+	}
+	for i, l := range f.Listeners {
+		n := len(l.Targets)
+		if l.All {
+			n = len(f.Targets) - len(taken)
+		}
+		if l.Port != 0 && n > 1 {
+			return d.fail(fmt.Sprintf("%d targets behind one port", n),
+				"a port for each target: leave the port out, or write a listener for each", "listeners", i, "address")
+		}
+	}
+	return nil
+}
+
+// SplitAddress reads HOST, HOST:PORT, :PORT or [IPv6]:PORT. Port 0 is "none given".
+func SplitAddress(s string) (host string, port int, err error) {
+	bad := fmt.Errorf("%q is not an address to listen on", s)
+	if s == "" {
+		return "", 0, bad
+	}
+	host = s
+	if h, p, splitErr := net.SplitHostPort(s); splitErr == nil {
+		host = h
+		if port, err = strconv.Atoi(p); err != nil || port < 0 || port > 65535 {
+			return "", 0, bad
+		}
+	}
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	if host != "" && net.ParseIP(host) == nil && (strings.HasPrefix(host, "*") || !hostName.MatchString(host)) {
+		return "", 0, bad
+	}
+	return host, port, nil
+}
+
+// badURL says what is wrong with the base URL of a device, or "".
+func badURL(s string) string {
+	if s == "" {
+		return "a target without url"
+	}
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return fmt.Sprintf("url %q is not a URL", strings.ToValidUTF8(redactURL(s), "?"))
+	case u.User != nil:
+		return "the url holds a user or password"
+	case u.Scheme != "https":
+		return fmt.Sprintf("the url's scheme is %q, not https", u.Scheme)
+	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
+		return fmt.Sprintf("url %q has more than a host and a port", s)
+	}
+	return ""
+}
+
+// redactURL drops what stands before an @, which may be a password.
+func redactURL(s string) string {
+	if i := strings.LastIndexByte(s, '@'); i >= 0 {
+		return "..." + s[i:]
+	}
+	return s
+}

@@ -1,0 +1,207 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+var known = []Known{{Family: "redfish", Profiles: []string{"generic", "ilo"}}}
+
+// The example of the documentation, with the comments it has there.
+const example = `targets:
+  - name: bmc1
+    family: redfish          # redfish | hmc | luna | symphony
+    profile: ilo             # left out: found out from the device
+    url: https://10.0.0.7
+    ca_file: bmc-ca.pem      # or pin: sha256//...
+    user: postern
+    password_file: bmc1.pw   # or password_env, password_command
+    auth: auto
+    budget: 3
+    exclusive: true          # nobody else uses this device account
+listeners:                   # left out: loopback, one port for each target
+  - {family: redfish, address: "0.0.0.0:443", next: targets, names: "*.bmc.example"}
+`
+
+func TestLoadExample(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "postern.yaml")
+	write(t, path, example)
+	write(t, filepath.Join(dir, "bmc-ca.pem"), "PEM")
+	f, err := Load(path, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &File{
+		Targets: []Target{{
+			Name: "bmc1", Family: "redfish", Profile: "ilo", URL: "https://10.0.0.7", CAPEM: "PEM", User: "postern",
+			Source: "file:" + filepath.Join(dir, "bmc1.pw"), Auth: "auto", Budget: 3, Exclusive: true,
+		}},
+		Listeners: []Listener{{Family: "redfish", Host: "0.0.0.0", Port: 443, All: true, Names: []string{"*.bmc.example"}}},
+	}
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("/etc/p.yaml", []byte("targets: [{name: a, url: 'https://b/', user: u, password_env: PW, lockout_window: 10m}]"), known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Target{Name: "a", Family: "redfish", URL: "https://b", User: "u", Source: "env:PW", Auth: "auto", LockoutWindow: 10 * time.Minute}
+	if !reflect.DeepEqual(f.Targets[0], want) {
+		t.Errorf("got %+v, want %+v", f.Targets[0], want)
+	}
+	for _, empty := range []string{"", "# nothing\n", "---\n", "targets: []\n", "targets:\n"} {
+		if f, err := Parse("p.yaml", []byte(empty), known); err != nil || len(f.Targets) != 0 {
+			t.Errorf("Parse(%q) = %+v, %v, want no targets and no error", empty, f, err)
+		}
+	}
+}
+
+// one is a target that is right, so that each case below shows one fault.
+const one = `targets:
+- name: a
+  url: https://b
+  user: u
+  password_env: PW
+`
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, in, want, hint string
+	}{
+		{"unknown key", one + "  usr: x\n", `p.yaml:6:3: unknown key "usr"`, "docs/cli.md"},
+		{"unknown section", "target: []\n", `p.yaml:1:1: unknown key "target"`, ""},
+		{"a secret in the file", one + "  password: hunter2\n", `p.yaml:6:3: unknown key "password"`, "never stands in the file"},
+		{"wrong type", one + "  budget: many\n", `p.yaml:6:11: want a whole number`, ""},
+		{"wrong bool", one + "  exclusive: 3\n", `p.yaml:6:14: want true or false`, ""},
+		{"not a list", "targets: {a: b}\n", `p.yaml:1:10: want a list, found keys and values`, ""},
+		{"not a mapping", "- a\n", `p.yaml:1:1: want keys and values, found a list`, ""},
+		{"broken", "targets: [\n", `p.yaml:1:10: `, ""},
+		{"twice", one + "  user: v\n", `p.yaml:6:3: mapping key "user" already defined at [4:3]`, ""},
+		{"two documents", "targets: []\n---\ntargets: []\n", `p.yaml:3:1: a second document in one file`, "---"},
+		{"no name", "targets:\n- url: https://b\n", `p.yaml:2:3: target name "" is not a name`, "bmc1"},
+		{"bad name", "targets: [{name: A}]", `p.yaml:1:18: target name "A" is not a name`, "bmc1"},
+		{"same name", one + "- {name: a, url: https://c, user: u, password_env: P}\n", `p.yaml:6:10: target "a" is described twice`, ""},
+		{"family", "targets: [{name: a, family: hmc}]", `p.yaml:1:29: family "hmc" is not served by this build`, "families: redfish"},
+		{"profile", "targets: [{name: a, profile: drac}]", `p.yaml:1:30: unknown profile "drac" of family redfish`, "generic, ilo"},
+		{"no url", "targets: [{name: a}]", `p.yaml:1:12: a target without url`, "https://10.0.0.7"},
+		{"http", "targets: [{name: a, url: http://b}]", `p.yaml:1:26: the url's scheme is "http", not https`, ""},
+		{"path", "targets: [{name: a, url: https://b/redfish}]", `p.yaml:1:26: url "https://b/redfish" has more than a host and a port`, ""},
+		{"user in the url", "targets: [{name: a, url: 'https://x:y@b'}]", `p.yaml:1:26: the url holds a user or password`, ""},
+		{"ca and pin", "targets: [{name: a, url: https://b, ca_file: c, pin: d}]", `p.yaml:1:54: ca_file and pin exclude each other`, ""},
+		{"no user", "targets: [{name: a, url: https://b}]", `p.yaml:1:12: target "a" has no user`, ""},
+		{"no password", "targets: [{name: a, url: https://b, user: u}]", `p.yaml:1:18: target "a" has no password`, "password_file"},
+		{"two passwords", one + "  password_file: f\n", `target "a" has more than one password`, "exactly one"},
+		{"bad variable", "targets: [{name: a, url: https://b, user: u, password_env: 'A=B'}]", `"A=B" is not the name of an environment variable`, ""},
+		{"empty command", "targets: [{name: a, url: https://b, user: u, password_command: ' '}]", `password_command is empty`, ""},
+		{"auth", one + "  auth: digest\n", `p.yaml:6:9: unknown auth "digest"`, "auto, session or basic"},
+		{"budget", one + "  budget: -1\n", `p.yaml:6:11: budget is -1`, ""},
+		{"window", one + "  lockout_window: soon\n", `p.yaml:6:19: "soon" is not a duration`, "30m"},
+		{"listener address", one + "listeners: [{address: 'a b', next: targets}]", `p.yaml:6:23: "a b" is not an address to listen on`, "HOST:PORT"},
+		{"listener port", one + "listeners: [{address: 'a:99999', next: targets}]", `is not an address to listen on`, ""},
+		{"listener without next", one + "listeners: [{address: a}]", `p.yaml:6:14: a listener without next`, ""},
+		{"listener to nowhere", one + "listeners: [{address: a, next: b}]", `p.yaml:6:32: next: "b" is not a target of this file`, ""},
+		{"listener name", one + "listeners: [{address: a, next: a, names: 'x y'}]", `"x y" is not a host name`, ""},
+		{"listener family", one + "listeners: [{family: luna, address: a, next: a}]", `p.yaml:6:22: family "luna" is not served by this build`, ""},
+		{"one port for two", one + "- {name: c, url: https://c, user: u, password_env: P}\nlisteners: [{address: '0.0.0.0:443', next: targets}]",
+			`p.yaml:7:23: 2 targets behind one port`, "a port for each target"},
+		{"two listeners for one", one + "listeners: [{address: a, next: a}, {address: b, next: a}]", `target "a" has two listeners`, ""},
+		{"two for all", one + "listeners: [{address: a, next: targets}, {address: b, next: targets}]", `two listeners for all targets`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := Parse("p.yaml", []byte(c.in), known)
+			e, ok := errors.AsType[*Error](err)
+			if !ok {
+				t.Fatalf("got error %v, want an *Error", err)
+			}
+			if !strings.Contains(e.Error(), c.want) || !strings.Contains(e.Hint, c.hint) {
+				t.Errorf("got  %s (hint %q)\nwant %s (hint %q)", e, e.Hint, c.want, c.hint)
+			}
+			if strings.Contains(e.Error(), "\n") {
+				t.Errorf("more than one line: %q", e.Error())
+			}
+		})
+	}
+}
+
+func TestLoadErrors(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "p.yaml")
+	if _, err := Load(path, known); err == nil || err.Error() != path+": no such file or directory" {
+		t.Errorf("missing file: got %v", err)
+	}
+	write(t, path, strings.Replace(one, "  user: u\n", "  user: u\n  ca_file: no.pem\n", 1))
+	if _, err := Load(path, known); err == nil || err.Error() != path+":5:12: ca_file no.pem: no such file or directory" {
+		t.Errorf("missing CA file: got %v", err)
+	}
+}
+
+func TestSplitAddress(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]struct {
+		host string
+		port int
+		ok   bool
+	}{
+		"127.0.0.1":      {"127.0.0.1", 0, true},
+		"127.0.0.1:0":    {"127.0.0.1", 0, true},
+		"127.0.0.1:8443": {"127.0.0.1", 8443, true},
+		":8443":          {"", 8443, true},
+		"[::1]:8443":     {"::1", 8443, true},
+		"::1":            {"::1", 0, true},
+		"[::1]":          {"::1", 0, true},
+		"localhost":      {"localhost", 0, true},
+		"":               {"", 0, false},
+		"a:b":            {"", 0, false},
+		"a:-1":           {"", 0, false},
+		"*.a":            {"", 0, false},
+		"https://a":      {"", 0, false},
+	} {
+		host, port, err := SplitAddress(in)
+		if (err == nil) != want.ok || host != want.host || port != want.port {
+			t.Errorf("SplitAddress(%q) = %q, %d, %v, want %+v", in, host, port, err, want)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(example))
+	f.Add([]byte(one))
+	f.Add([]byte("a: &a [*a, *a]\ntargets: *a\n"))
+	f.Add([]byte("targets: [{<<: {name: a}}]"))
+	f.Add([]byte("\xff\xfe: |\n  x"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		file, err := Parse("p.yaml", data, known)
+		if err != nil {
+			if _, ok := errors.AsType[*Error](err); !ok || strings.Contains(err.Error(), "\n") {
+				t.Fatalf("not one sentence with its place: %q", err)
+			}
+			return
+		}
+		for _, target := range file.Targets {
+			if target.Source == "" || !strings.HasPrefix(target.URL, "https://") {
+				t.Fatalf("passed unchecked: %+v", target)
+			}
+		}
+	})
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
