@@ -1,0 +1,90 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+)
+
+// The limits of a connection. There is none on the time of a whole request:
+// uploads and event streams take as long as they take.
+const (
+	readHeaderTimeout = 10 * time.Second // the handshake too
+	idleTimeout       = 120 * time.Second
+	// maxHeader is what request line and headers may have together; net/http
+	// adds 4096 bytes to the number it is given.
+	maxHeader      = 8 << 10
+	netHTTPAdds    = 4096
+	maxHeaderBytes = maxHeader - netHTTPAdds
+)
+
+// A face is one listener with the handler behind it, which can be exchanged
+// while it runs.
+type face struct {
+	name    string // of the target
+	url     string // as callers reach it, no trailing slash
+	ln      net.Listener
+	srv     *http.Server
+	handler atomic.Pointer[http.Handler]
+	done    chan struct{} // closed when Serve has returned
+}
+
+// newFace takes over ln. Nothing is served before start.
+func newFace(name, host string, ln net.Listener, id *Identity, logger *slog.Logger) *face {
+	f := &face{name: name, ln: ln, url: baseURL(host, ln.Addr().(*net.TCPAddr).Port), done: make(chan struct{})}
+	f.srv = &http.Server{
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			(*f.handler.Load()).ServeHTTP(w, r)
+		}),
+		TLSConfig:         id.TLSConfig(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		Protocols:         new(http.Protocols),
+		ErrorLog:          log.New(errorLog{logger}, "", 0),
+		// "OPTIONS *" is answered like every other request, not by net/http.
+		DisableGeneralOptionsHandler: true,
+	}
+	f.srv.Protocols.SetHTTP1(true)
+	return f
+}
+
+// set exchanges the handler. Requests under way keep the one they have.
+func (f *face) set(h http.Handler) { f.handler.Store(&h) }
+
+// start serves until shutdown.
+func (f *face) start(failed func(error)) {
+	go func() {
+		defer close(f.done)
+		err := f.srv.ServeTLS(newListener(f.ln, maxConns), "", "")
+		if !errors.Is(err, http.ErrServerClosed) {
+			failed(fmt.Errorf("listener of %s: %w", f.name, err))
+		}
+	}()
+}
+
+// shutdown stops listening, lets requests end until ctx does, and cuts off the rest.
+func (f *face) shutdown(ctx context.Context) {
+	if err := f.srv.Shutdown(ctx); err != nil {
+		f.srv.Close()
+	}
+	<-f.done
+}
+
+// abandon closes a face that was never started.
+func (f *face) abandon() { f.ln.Close() }
+
+// baseURL is how a caller on this machine reaches host:port.
+func baseURL(host string, port int) string {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "https://" + net.JoinHostPort(host, strconv.Itoa(port))
+}

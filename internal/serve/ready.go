@@ -1,0 +1,29 @@
+package serve
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Ready is what a long-running command says once it answers: the content of
+// --ready-file, every key at every start. URLs have no trailing slash.
+type Ready struct {
+	PID          int                          `json:"pid"`
+	URLs         map[string]string            `json:"urls"` // by endpoint
+	CAFile       string                       `json:"ca_file"`
+	User         string                       `json:"user"`
+	PasswordFile string                       `json:"password_file"`
+	Targets      map[string]map[string]string `json:"targets"` // by target and endpoint; empty for a simulator
+}
+
+// write puts r at path as a whole.
+func (r Ready) write(path string) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := writeFile(path, append(data, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write the ready file: %w", err)
+	}
+	return nil
+}
