@@ -7,7 +7,7 @@ create table counter (
     value integer not null
 ) strict;
 
-insert into counter (name, value) values ('outbox', 0);
+insert into counter (name, value) values ('outbox', 0), ('administrators', 0);
 
 create table outbox (
     seq   integer primary key,

@@ -1,0 +1,237 @@
+package authority
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
+	"github.com/postern/postern/internal/audit"
+	"github.com/postern/postern/internal/session"
+)
+
+// Audit is where attempts are recorded. Append returns when the record, and each
+// one noted before, is on stable storage; Note only queues.
+type Audit interface {
+	Append(ctx context.Context, r audit.Record) error
+	Note(r audit.Record)
+}
+
+// DefaultQueue is how many password checks may wait for a slot.
+const DefaultQueue = 1_000
+
+// Config of an Authority.
+type Config struct {
+	Accounts account.Store
+	Sessions *session.Table // loaded
+	Audit    Audit
+	// HashSlots is how many password hashes may be computed at once, 19 MiB and one
+	// core each; zero means half of the cores, at least one.
+	HashSlots int
+	// Queue is how many checks may wait for a slot before auth.ErrBusy; zero means DefaultQueue.
+	Queue int
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log gets what nobody is there to be told; nil means silence.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.HashSlots == 0 {
+		c.HashSlots = max(1, runtime.NumCPU()/2)
+	}
+	if c.Queue == 0 {
+		c.Queue = DefaultQueue
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// An Authority is safe for concurrent use.
+type Authority struct {
+	sessions *session.Table
+	audit    Audit
+	check    *checker
+	log      *slog.Logger
+}
+
+// New returns an Authority. Whoever changes accounts must call its Invalidate
+// (account.Config.Changed).
+func New(c Config) (*Authority, error) {
+	if c.Accounts == nil || c.Sessions == nil || c.Audit == nil {
+		return nil, errors.New("authority: no accounts, no sessions or no audit")
+	}
+	if c.HashSlots < 0 || c.Queue < 0 {
+		return nil, errors.New("authority: hash slots or queue is negative")
+	}
+	c = c.withDefaults()
+	return &Authority{sessions: c.Sessions, audit: c.Audit, check: newChecker(c), log: c.Log}, nil
+}
+
+// Close gives up the password checks that wait and returns when none runs.
+// Attempts after it get auth.ErrUnavailable.
+func (a *Authority) Close() { a.check.close() }
+
+// loginTries: an account may change between the check of its password and the
+// commit of its session; then the password is checked again against the new one.
+const loginTries = 3
+
+// Login makes a session of an attempt. The attempt and the session's start are on
+// stable storage before it returns, in this order: audit, commit, answer. A
+// cancelled ctx ends the caller's wait for the password check, and nothing after it.
+// Errors: auth.ErrBadCredentials, auth.ErrSessionLimit, auth.ErrBusy,
+// auth.ErrUnavailable, and ctx's own.
+func (a *Authority) Login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
+	if at.SessionID == "" {
+		at.SessionID = rand.Text()
+	}
+	var err error
+	for range loginTries {
+		var s auth.Session
+		if s, err = a.login(ctx, at); !errors.Is(err, session.ErrStale) {
+			return s, err
+		}
+		a.check.forget(at.Account)
+	}
+	return auth.Session{}, fmt.Errorf("authority: login: %w: %w", auth.ErrUnavailable, err)
+}
+
+func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
+	v := a.verify(ctx, at)
+	if v.err == nil {
+		v.err = a.sessions.Room(v.account.ID, at.Listener)
+		v.reason = "session limit"
+	}
+	if v.err != nil {
+		return auth.Session{}, a.refuse(ctx, at, v)
+	}
+	a.audit.Note(attemptRecord(ctx, at, "accepted", "")) // synced with the session's start
+	s, err := a.sessions.Create(ctx, session.Start{
+		Principal: v.principal(),
+		Version:   v.account.Version,
+		Token:     at.Token,
+		ID:        at.SessionID,
+		Listener:  at.Listener,
+		Source:    at.Source,
+		Context:   at.Context,
+	})
+	if errors.Is(err, session.ErrExists) {
+		err = fmt.Errorf("authority: login: %w: %w", auth.ErrUnavailable, err)
+	}
+	return s, err
+}
+
+// refuse records a refused attempt before it is answered.
+func (a *Authority) refuse(ctx context.Context, at auth.Attempt, v verdict) error {
+	at.SessionID = ""
+	err := a.audit.Append(context.WithoutCancel(ctx), attemptRecord(ctx, at, outcome(v.err), v.reason))
+	if err != nil {
+		return fmt.Errorf("authority: %w: audit: %w", auth.ErrUnavailable, err)
+	}
+	return v.err
+}
+
+// Check answers an attempt that asks for no session, as HTTP Basic makes with each
+// request. A password that was proven before is no attempt of its own: the record
+// of the call names the account. Errors as of Login, without auth.ErrSessionLimit.
+func (a *Authority) Check(ctx context.Context, at auth.Attempt) (auth.Principal, error) {
+	at.SessionID = ""
+	v := a.verify(ctx, at)
+	switch {
+	case v.err != nil:
+		a.audit.Note(attemptRecord(ctx, at, outcome(v.err), v.reason))
+		return auth.Principal{}, v.err
+	case !v.cached:
+		if err := a.audit.Append(context.WithoutCancel(ctx), attemptRecord(ctx, at, "accepted", "")); err != nil {
+			return auth.Principal{}, fmt.Errorf("authority: %w: audit: %w", auth.ErrUnavailable, err)
+		}
+	}
+	return v.principal(), nil
+}
+
+func (a *Authority) verify(ctx context.Context, at auth.Attempt) verdict {
+	if at.Kind != auth.Password {
+		return verdict{err: auth.ErrBadCredentials, reason: "unknown kind of attempt"}
+	}
+	return a.check.verify(ctx, at.Account, at.Source, at.Password)
+}
+
+// Lookup returns the session of a token: auth.ErrNoSession. It does no I/O and
+// does not allocate.
+func (a *Authority) Lookup(listener, token string) (auth.Session, error) {
+	return a.sessions.Lookup(listener, token)
+}
+
+// Sessions returns the living sessions of a listener, the oldest first.
+func (a *Authority) Sessions(listener string) []auth.Session { return a.sessions.Sessions(listener) }
+
+// Session returns one living session of a listener: auth.ErrNoSession.
+func (a *Authority) Session(listener, id string) (auth.Session, error) {
+	return a.sessions.Session(listener, id)
+}
+
+// Logout ends a session of by's own, or any where by is an Administrator. When it
+// returns nil no crash brings the session back. Errors: auth.ErrNoSession,
+// auth.ErrForbidden, auth.ErrUnavailable.
+func (a *Authority) Logout(ctx context.Context, by auth.Principal, id string) error {
+	s, err := a.sessions.Get(id)
+	if err != nil {
+		return err
+	}
+	if s.Principal.AccountID != by.AccountID && by.Role != auth.Administrator {
+		return auth.ErrForbidden
+	}
+	return a.sessions.End(ctx, id, by)
+}
+
+// Invalidate is told of every change and deletion of an account, after it is on
+// stable storage: what was known of its passwords is forgotten and its sessions are
+// dropped, except keep. It has the form of account.Config.Changed.
+func (a *Authority) Invalidate(acc account.Account, keep string) {
+	a.check.forget(acc.Name)
+	a.sessions.Refresh(acc, keep)
+}
+
+// maxAudited bounds the name in a record of an attempt: no account has a longer one.
+const maxAudited = account.MaxName
+
+func attemptRecord(ctx context.Context, at auth.Attempt, outcome, reason string) audit.Record {
+	name := string(at.Account)
+	if len(name) > maxAudited {
+		name = name[:maxAudited] + "..."
+	}
+	return audit.Record{
+		Event: "attempt", Ref: at.SessionID, Account: name, Listener: at.Listener,
+		Source: sourceText(at.Source), Outcome: outcome, Detail: reason, RequestID: auth.RequestID(ctx),
+	}
+}
+
+func sourceText(a netip.Addr) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+func outcome(err error) string {
+	switch {
+	case errors.Is(err, auth.ErrBadCredentials), errors.Is(err, auth.ErrSessionLimit):
+		return "refused"
+	case errors.Is(err, auth.ErrBusy):
+		return "busy"
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return "abandoned"
+	}
+	return "failed"
+}

@@ -1,0 +1,284 @@
+package authority
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
+)
+
+// wrongFor is how long a wrong secret is remembered and refused without hashing.
+const wrongFor = time.Minute
+
+// digest is a keyed hash of what somebody claims; the key lives as long as the process.
+type digest [sha256.Size]byte
+
+// A verdict is what came of one check of a password.
+type verdict struct {
+	account account.Account // where err is nil
+	cached  bool            // proven before: nothing was hashed
+	reason  string          // for the operator only
+	err     error
+}
+
+func (v verdict) principal() auth.Principal {
+	return auth.Principal{Account: v.account.Name, AccountID: v.account.ID, Role: v.account.Role}
+}
+
+// A proof says that a password, known by its digest, is the account's.
+type proof struct {
+	account account.Account
+	secret  digest
+}
+
+// A flight is one hash, for all who ask the same question at the same time.
+type flight struct {
+	name     auth.AccountName
+	password auth.Secret
+	secret   digest
+	tally    digest        // of the first asker, see failures
+	era      uint64        // checker.era when it began
+	waiters  int           // guarded by checker.mu
+	orphaned chan struct{} // closed when the last waiter has gone
+	done     chan struct{} // closed when v is set
+	v        verdict
+}
+
+// A checker answers whether a password is the account's. Its order of steps is
+// the same for names that exist and names that do not, and so is its work: first
+// memory alone, then one read and one hash in a slot.
+type checker struct {
+	accounts account.Store
+	now      func() time.Time
+	key      [sha256.Size]byte
+	slots    chan struct{}
+	queue    int
+	stop     context.Context // ends at close
+	cancel   context.CancelFunc
+	running  sync.WaitGroup
+
+	mu      sync.Mutex // guards what follows
+	era     uint64     // raised when an account changes: what was read before counts no more
+	proofs  map[auth.AccountName]proof
+	wrong   *fifo[digest, wrongSecret]
+	failed  *fifo[digest, *failures]
+	flights map[digest]*flight
+	queued  int
+}
+
+type wrongSecret struct {
+	name  digest
+	until time.Time
+}
+
+func newChecker(c Config) *checker {
+	k := &checker{
+		accounts: c.Accounts, now: c.Now, slots: make(chan struct{}, c.HashSlots), queue: c.Queue,
+		proofs: make(map[auth.AccountName]proof), flights: make(map[digest]*flight),
+		wrong: newFIFO[digest, wrongSecret](remembered), failed: newFIFO[digest, *failures](remembered),
+	}
+	rand.Read(k.key[:]) // never fails
+	k.stop, k.cancel = context.WithCancel(context.Background())
+	return k
+}
+
+func (k *checker) close() {
+	k.mu.Lock()
+	k.cancel() // under mu: begin starts no flight after it
+	k.mu.Unlock()
+	k.running.Wait()
+}
+
+// sum is the keyed hash of the parts, each with its length before it.
+func (k *checker) sum(parts ...string) (d digest) {
+	h := hmac.New(sha256.New, k.key[:])
+	var n [8]byte
+	for _, p := range parts {
+		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
+		h.Write(n[:])
+		h.Write([]byte(p))
+	}
+	h.Sum(d[:0])
+	return d
+}
+
+func (k *checker) verify(ctx context.Context, name auth.AccountName, source netip.Addr, password auth.Secret) verdict {
+	if err := ctx.Err(); err != nil {
+		return verdict{err: err, reason: "caller gone"}
+	}
+	secret := k.sum("secret", string(name), password.Reveal())
+	if v, ok := k.proven(name, secret); ok {
+		return v
+	}
+	nameSum := k.sum("name", string(name))
+	tally := k.sum("source", string(name), sourceKey(source))
+
+	k.mu.Lock()
+	f, v := k.begin(name, password, secret, nameSum, tally)
+	k.mu.Unlock()
+	if f == nil {
+		return v
+	}
+	select {
+	case <-f.done:
+		return f.v
+	case <-ctx.Done():
+		k.leave(f)
+		return verdict{err: ctx.Err(), reason: "caller gone"}
+	}
+}
+
+// proven answers for a password that was good before.
+func (k *checker) proven(name auth.AccountName, secret digest) (verdict, bool) {
+	k.mu.Lock()
+	p, have := k.proofs[name]
+	k.mu.Unlock()
+	same := subtle.ConstantTimeCompare(p.secret[:], secret[:]) == 1
+	return verdict{account: p.account, cached: true}, have && same
+}
+
+// begin answers from memory, or returns the flight to wait for. k.mu is held.
+func (k *checker) begin(name auth.AccountName, password auth.Secret, secret, nameSum, tally digest) (*flight, verdict) {
+	now := k.now()
+	if w, ok := k.wrong.get(secret); ok && now.Before(w.until) {
+		return nil, verdict{err: auth.ErrBadCredentials, reason: "the same wrong password again"}
+	}
+	if f := k.flights[secret]; f != nil && f.era == k.era {
+		f.waiters++
+		return f, verdict{}
+	}
+	if k.stop.Err() != nil {
+		return nil, verdict{err: auth.ErrUnavailable, reason: "shutting down"}
+	}
+	fs, ok := k.failed.get(tally)
+	if !ok {
+		fs = &failures{name: nameSum}
+	}
+	if !fs.allow(now) {
+		return nil, verdict{err: auth.ErrBadCredentials, reason: "too many wrong passwords from this source"}
+	}
+	if k.queued >= k.queue {
+		return nil, verdict{err: auth.ErrBusy, reason: "too many checks are waiting"}
+	}
+	if !ok {
+		k.failed.add(tally, fs)
+	}
+	fs.pending++
+	f := &flight{
+		name: name, password: password, secret: secret, era: k.era, waiters: 1,
+		orphaned: make(chan struct{}), done: make(chan struct{}), tally: tally,
+	}
+	k.flights[secret] = f
+	k.queued++
+	k.running.Go(func() { k.fly(f, fs, nameSum) })
+	return f, verdict{}
+}
+
+// leave takes one waiter off; a flight that nobody waits for leaves the queue.
+func (k *checker) leave(f *flight) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f.waiters--; f.waiters == 0 {
+		k.unlist(f)
+		close(f.orphaned)
+	}
+}
+
+// unlist lets nobody join f any more. k.mu is held.
+func (k *checker) unlist(f *flight) {
+	if k.flights[f.secret] == f {
+		delete(k.flights, f.secret)
+	}
+}
+
+func (k *checker) fly(f *flight, fs *failures, nameSum digest) {
+	v, judged := k.inSlot(f)
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	defer close(f.done)
+	f.v = v
+	k.unlist(f)
+	fs.pending--
+	if !judged {
+		return
+	}
+	now := k.now()
+	if v.err != nil {
+		fs.add(now)
+	}
+	if f.era != k.era {
+		return // the account may have changed since it was read
+	}
+	if v.err == nil {
+		k.proofs[f.name] = proof{account: v.account, secret: f.secret}
+		return
+	}
+	k.wrong.add(f.secret, wrongSecret{name: nameSum, until: now.Add(wrongFor)})
+}
+
+// inSlot waits for a slot and judges in it. It reports whether it judged at all.
+func (k *checker) inSlot(f *flight) (verdict, bool) {
+	var got bool
+	select {
+	case k.slots <- struct{}{}:
+		got = true
+		defer func() { <-k.slots }()
+	case <-f.orphaned:
+	case <-k.stop.Done():
+	}
+	k.mu.Lock()
+	k.queued--
+	k.mu.Unlock()
+	if !got {
+		return verdict{err: auth.ErrUnavailable, reason: "given up"}, false
+	}
+	return k.judge(f.name, f.password)
+}
+
+// judge reads the account and hashes, whatever the account is like.
+func (k *checker) judge(name auth.AccountName, password auth.Secret) (verdict, bool) {
+	a, err := account.Account{}, error(account.ErrNotFound)
+	if account.CheckName(name) == nil {
+		a, err = k.accounts.Account(k.stop, name)
+	}
+	if err != nil && !errors.Is(err, account.ErrNotFound) {
+		return verdict{err: fmt.Errorf("authority: %w: read account: %w", auth.ErrUnavailable, err), reason: "store failed"}, false
+	}
+	hash, reason := a.Hash, "wrong password"
+	switch {
+	case err != nil:
+		hash, reason = account.FakeHash(), "unknown account"
+	case !a.Enabled:
+		reason = "account disabled"
+	}
+	if s := password.Reveal(); len(s) > account.MaxPassword {
+		password = auth.NewSecret(s[:account.MaxPassword]) // as much work as for the longest; wrong in any case
+		hash = account.FakeHash()
+	}
+	if !account.Verify(hash, password) || err != nil || !a.Enabled {
+		return verdict{err: auth.ErrBadCredentials, reason: reason}, true
+	}
+	return verdict{account: a}, true
+}
+
+// forget drops what is known of the passwords of an account: proof, wrong secrets,
+// failures. Checks that run now are answered but not remembered, and nobody joins them.
+func (k *checker) forget(name auth.AccountName) {
+	nameSum := k.sum("name", string(name))
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.era++
+	delete(k.proofs, name)
+	k.wrong.drop(func(w wrongSecret) bool { return w.name == nameSum })
+	k.failed.drop(func(f *failures) bool { return f.name == nameSum })
+}
