@@ -91,11 +91,14 @@ type Store interface {
 	// MoveLease takes a row from one of the states to another. ErrState if it
 	// is in none of them.
 	MoveLease(ctx context.Context, id string, from []State, to State, reason string, at time.Time) error
+	// LeaseState returns the state of a row, "" if there is none.
+	LeaseState(ctx context.Context, id string) (State, error)
 	// TouchLeases records when leases were last used. Unknown ids are ignored.
 	TouchLeases(ctx context.Context, used map[string]time.Time, at time.Time) error
 
 	// Facts returns what is known of the device; the zero Facts if nothing.
 	Facts(ctx context.Context, url string) (Facts, error)
+	// SetFacts keeps f, and the idle timeout with the device's open leases too.
 	SetFacts(ctx context.Context, url string, f Facts, at time.Time) error
 
 	// ReserveLogin inserts a pending attempt id if decide accepts what is known

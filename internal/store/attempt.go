@@ -123,8 +123,7 @@ func (s *Store) SettleLogin(ctx context.Context, id string, o auth.Outcome, coun
 			hash []byte
 		)
 		err := tx.QueryRowContext(ctx, `
-			update login_attempt set outcome = ?, counts = ?, settled_at = ? where id = ? and outcome = 'pending'
-			returning domain, account, secret_hash`, o.String(), counts, nanos(at), id).
+			select domain, account, secret_hash from login_attempt where id = ? and outcome = 'pending'`, id).
 			Scan(&k.Domain, &k.Account, &hash)
 		if errors.Is(err, sql.ErrNoRows) {
 			return lease.ErrState
@@ -132,11 +131,27 @@ func (s *Store) SettleLogin(ctx context.Context, id string, o auth.Outcome, coun
 		if err != nil {
 			return err
 		}
-		return settleSecret(ctx, tx, k, hash, o, counts, at)
+		copy(k.SecretHash[:], hash)
+		if err := s.lockLoginAccount(ctx, tx, k); err != nil {
+			return err
+		}
+		if o == auth.Unknown { // a lost answer counts only for a secret that was never accepted
+			h, err := s.history(ctx, tx, k, at)
+			if err != nil {
+				return err
+			}
+			counts = counts && !h.Proven
+		}
+		_, err = tx.ExecContext(ctx, `update login_attempt set outcome = ?, counts = ?, settled_at = ? where id = ?`,
+			o.String(), counts, nanos(at), id)
+		if err != nil {
+			return err
+		}
+		return settleSecret(ctx, tx, k, o, counts, at)
 	})
 }
 
-func settleSecret(ctx context.Context, tx *sql.Tx, k lease.Key, hash []byte, o auth.Outcome, counts bool, at time.Time) error {
+func settleSecret(ctx context.Context, tx *sql.Tx, k lease.Key, o auth.Outcome, counts bool, at time.Time) error {
 	set, args := "", []any{}
 	switch {
 	case o == auth.Accepted:
@@ -149,7 +164,7 @@ func settleSecret(ctx context.Context, tx *sql.Tx, k lease.Key, hash []byte, o a
 		return nil
 	}
 	_, err := tx.ExecContext(ctx, `update login_secret set `+set+` where domain = ? and account = ? and secret_hash = ?`,
-		append(args, k.Domain, k.Account, hash)...)
+		append(args, k.Domain, k.Account, k.SecretHash[:])...)
 	return err
 }
 
@@ -175,7 +190,7 @@ func (s *Store) RefuseProven(ctx context.Context, id string, k lease.Key, at tim
 		if err != nil {
 			return err
 		}
-		return settleSecret(ctx, tx, k, k.SecretHash[:], auth.Refused, true, at)
+		return settleSecret(ctx, tx, k, auth.Refused, true, at)
 	})
 	return proven, err
 }

@@ -113,6 +113,16 @@ func (s *Store) MoveLease(ctx context.Context, id string, from []lease.State, to
 	})
 }
 
+// LeaseState implements lease.Store.
+func (s *Store) LeaseState(ctx context.Context, id string) (lease.State, error) {
+	var state lease.State
+	err := s.r.QueryRowContext(ctx, `select state from lease where id = ?`, id).Scan(&state)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return state, err
+}
+
 // TouchLeases implements lease.Store.
 func (s *Store) TouchLeases(ctx context.Context, used map[string]time.Time, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
@@ -151,6 +161,13 @@ func (s *Store) SetFacts(ctx context.Context, url string, f lease.Facts, at time
 			url, f.NoNonce, f.KeepsNonce, int64(f.Idle), nanos(at))
 		if err != nil {
 			return err
+		}
+		if f.Idle > 0 {
+			_, err = tx.ExecContext(ctx,
+				`update lease set idle = ? where url = ? and state <> 'ended'`, int64(f.Idle), url)
+			if err != nil {
+				return err
+			}
 		}
 		return s.emit(ctx, tx, "device", url, at)
 	})
