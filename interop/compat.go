@@ -10,7 +10,8 @@ import (
 type Row struct {
 	Client  string // name of the package or program
 	Version string // as the installed client tells it
-	Way     string // direct, gateway, ...: what lies between client and device
+	Device  string // what answered in the end
+	Way     string // direct, or gateway: what lies between client and device
 	What    string // what the client did
 	Result  string // "pass", or the reason why not
 }
@@ -28,14 +29,14 @@ func (r Row) key() string {
 }
 
 func (r Row) line() string {
-	cells := []string{r.Client, r.Version, r.Way, r.What, r.Result}
+	cells := []string{r.Client, r.Version, r.Device, r.Way, r.What, r.Result}
 	for i, c := range cells {
 		cells[i] = strings.ReplaceAll(strings.ReplaceAll(c, "|", "\\|"), "\n", " ")
 	}
 	return "| " + strings.Join(cells, " | ") + " |"
 }
 
-const tableHead = "| client | version | way | what | result |\n|---|---|---|---|---|\n"
+const tableHead = "| client | version | device | way | what | result |\n|---|---|---|---|---|---|\n"
 
 // Table renders the rows, sorted, as a Markdown table.
 func Table(rows []Row) string {
@@ -60,10 +61,10 @@ func ParseTable(page string) ([]Row, error) {
 			break
 		}
 		cells := splitCells(line)
-		if len(cells) != 5 {
-			return nil, fmt.Errorf("interop: %d cells, want 5: %s", len(cells), line)
+		if len(cells) != 6 {
+			return nil, fmt.Errorf("interop: %d cells, want 6: %s", len(cells), line)
 		}
-		rows = append(rows, Row{cells[0], cells[1], cells[2], cells[3], cells[4]})
+		rows = append(rows, Row{cells[0], cells[1], cells[2], cells[3], cells[4], cells[5]})
 	}
 	return rows, nil
 }

@@ -9,8 +9,8 @@ import (
 )
 
 var sample = []Row{
-	{"sushy", "5.14.0", "gateway", "session", "pass"},
-	{"curl", "7.88.1", "direct", "a | b", "no: the device has no session service"},
+	{"sushy", "5.14.0", "sim", "gateway", "session", "pass"},
+	{"curl", "7.88.1", "sim", "direct", "a | b", "no: the device has no session service"},
 }
 
 func TestTableRoundTrip(t *testing.T) {
@@ -81,7 +81,7 @@ func TestNoteSkip(t *testing.T) {
 
 func FuzzParseTable(f *testing.F) {
 	f.Add("x" + Table(sample))
-	f.Add(tableHead + "| \\| | | | | |")
+	f.Add(tableHead + "| \\| | | | | | |")
 	f.Fuzz(func(t *testing.T, page string) {
 		rows, err := ParseTable(page)
 		if err != nil || strings.ContainsAny(page, "\x00\\") {

@@ -5,8 +5,8 @@ import sys
 import redfish
 from redfish.rest.v1 import BadRequestError, InvalidCredentialsError
 
-from scenario import (BASE, CA, PASSWORD, SYSTEM, USER, check, done, end_session, expect, other_state, session_count,
-                      token_is_dead, wait_for)
+from scenario import (BASE, CA, PASSWORD, SYSTEM, USER, check, done, end_session, expect, other_boot, other_state,
+                      session_count, token_is_dead, wait_for)
 
 SYSTEMS = "/redfish/v1/Systems"
 
@@ -28,11 +28,12 @@ def use(c):
     expect(c.post(target, body={"ResetType": kind}), 200, 202, 204)
     wait_for(lambda: c.get(path).dict["PowerState"], want, "PowerState")
 
-    boot = {"Boot": {"BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Once"}}
     answer = c.get(path)
+    source = other_boot(answer.dict["Boot"]["BootSourceOverrideTarget"])
+    boot = {"Boot": {"BootSourceOverrideTarget": source, "BootSourceOverrideEnabled": "Once"}}
     etag = answer.getheader("ETag")
     expect(c.patch(path, body=boot, headers={"If-Match": etag} if etag else None), 200, 202, 204)
-    wait_for(lambda: c.get(path).dict["Boot"]["BootSourceOverrideTarget"], "Pxe", "BootSourceOverrideTarget")
+    wait_for(lambda: c.get(path).dict["Boot"]["BootSourceOverrideTarget"], source, "BootSourceOverrideTarget")
     return path
 
 

@@ -74,6 +74,11 @@ def other_state(power):
     return ("Off", "ForceOff") if power == "On" else ("On", "On")
 
 
+def other_boot(target):
+    """The boot source to ask for, given the one that is set."""
+    return "Hdd" if target == "Pxe" else "Pxe"
+
+
 def wait_for(read, want, what):
     """Reads until want is there; devices switch some seconds after they said yes."""
     end = time.monotonic() + PATIENCE

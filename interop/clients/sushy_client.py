@@ -5,7 +5,7 @@ import sys
 import sushy
 from sushy import auth
 
-from scenario import (BASE, CA, PASSWORD, SYSTEM, USER, check, done, end_session, other_state, session_count,
+from scenario import (BASE, CA, PASSWORD, SYSTEM, USER, check, done, end_session, other_boot, other_state, session_count,
                       token_is_dead, wait_for)
 
 
@@ -26,13 +26,14 @@ def use(root):
         return system.power_state
 
     wait_for(power, sushy.PowerState(want), "power_state")
-    system.set_system_boot_options(target=sushy.BootSource.PXE, enabled=sushy.BootSourceOverrideEnabled.ONCE)
+    source = sushy.BootSource(other_boot(system.boot.target.value if system.boot.target else "None"))
+    system.set_system_boot_options(target=source, enabled=sushy.BootSourceOverrideEnabled.ONCE)
 
     def boot():
         system.refresh(force=True)
         return system.boot.target
 
-    wait_for(boot, sushy.BootSource.PXE, "boot target")
+    wait_for(boot, source, "boot target")
 
 
 def session():
