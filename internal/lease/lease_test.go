@@ -480,6 +480,40 @@ func TestCrashDuringLogin(t *testing.T) {
 	close(hang)
 }
 
+// Two crashes that hid the answers to an unproven password use up its two
+// attempts: the device may have refused both.
+func TestCrashesDuringUnprovenLogins(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	*s.password = auth.NewSecret("wrong")
+	hang := make(chan struct{})
+	defer close(hang)
+	for n := 1; n <= 2; n++ {
+		s.device.script = func(string) error { <-hang; return errors.New("cut") }
+		v := s.start(t)
+		go v.Acquire(context.Background(), "bmc1")
+		eventually(t, "the login is sent", func() bool { return !s.device.mu.TryLock() || unlock(&s.device.mu) })
+		v.crash()
+		fresh := newDevice()
+		fresh.logins = n
+		s.device = fresh
+	}
+	v := s.start(t)
+	var u *lease.Unavailable
+	if err := v.call(); !errors.As(err, &u) || u.Reason != lease.Refused {
+		t.Errorf("got %v, want refused", err)
+	}
+	if _, logins, _ := s.device.count(); logins != 2 {
+		t.Errorf("got %d logins, want 2", logins)
+	}
+}
+
+// unlock undoes a TryLock that showed nobody at the device.
+func unlock(mu *sync.Mutex) bool {
+	mu.Unlock()
+	return false
+}
+
 func TestFailedLogoutStaysOwed(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
