@@ -183,6 +183,9 @@ func (m *Manager) recover(ctx context.Context, r Row) error {
 // closeUnsent closes the audit's announced steps that were never committed.
 func (m *Manager) closeUnsent(ctx context.Context) error {
 	for _, rec := range m.audit.Pending() {
+		if rec.Event != audit.LeaseLogin && rec.Event != audit.LeaseLogout {
+			continue // a caller's session: the authority closes it
+		}
 		state, err := m.store.LeaseState(ctx, rec.Ref)
 		if err != nil {
 			return err
