@@ -16,8 +16,8 @@ import (
 	"github.com/postern/postern/internal/session"
 )
 
-// Audit is where attempts are recorded. Append returns when the record, and each
-// one noted before, is on stable storage; Note only queues.
+// Audit is where attempts are recorded. Append returns when the record is on stable
+// storage; Note only queues.
 type Audit interface {
 	Append(ctx context.Context, r audit.Record) error
 	Note(r audit.Record)
@@ -87,24 +87,25 @@ func (a *Authority) Close() { a.check.close() }
 // commit of its session; then the password is checked again against the new one.
 const loginTries = 3
 
-// Login makes a session of an attempt. The attempt and the session's start are on
-// stable storage before it returns, in this order: audit, commit, answer. A
-// cancelled ctx ends the caller's wait for the password check, and nothing after it.
+// Login makes a session of an attempt, in this order: the session's start is
+// synced in the audit, the session is committed, what came of the attempt is noted
+// (Recover does that after a crash), the answer is given. A refused attempt is
+// synced in the audit before its answer. A cancelled ctx ends the caller's wait for
+// the password check, and nothing after it.
 // Errors: auth.ErrBadCredentials, auth.ErrSessionLimit, auth.ErrBusy,
 // auth.ErrUnavailable, and ctx's own.
 func (a *Authority) Login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
 	if at.SessionID == "" {
 		at.SessionID = rand.Text()
 	}
-	var err error
-	for range loginTries {
-		var s auth.Session
-		if s, err = a.login(ctx, at); !errors.Is(err, session.ErrStale) {
+	for range loginTries - 1 {
+		s, err := a.login(ctx, at)
+		if !errors.Is(err, session.ErrStale) {
 			return s, err
 		}
 		a.check.forget(at.Account)
 	}
-	return auth.Session{}, fmt.Errorf("authority: login: %w: %w", auth.ErrUnavailable, err)
+	return a.login(ctx, at)
 }
 
 func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
@@ -116,7 +117,6 @@ func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, e
 	if v.err != nil {
 		return auth.Session{}, a.refuse(ctx, at, v)
 	}
-	a.audit.Note(attemptRecord(ctx, at, "accepted", "")) // synced with the session's start
 	s, err := a.sessions.Create(ctx, session.Start{
 		Principal: v.principal(),
 		Version:   v.account.Version,
@@ -126,20 +126,55 @@ func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, e
 		Source:    at.Source,
 		Context:   at.Context,
 	})
-	if errors.Is(err, session.ErrExists) {
-		err = fmt.Errorf("authority: login: %w: %w", auth.ErrUnavailable, err)
+	if err != nil {
+		a.audit.Note(attemptRecord(ctx, at, outcome(err), err.Error()))
+		return auth.Session{}, wireError(err)
 	}
-	return s, err
+	a.audit.Note(attemptRecord(ctx, at, accepted, ""))
+	return s, nil
+}
+
+// wireError keeps the errors that Login promises.
+func wireError(err error) error {
+	if errors.Is(err, session.ErrExists) || errors.Is(err, session.ErrStale) {
+		return fmt.Errorf("authority: login: %w: %w", auth.ErrUnavailable, err)
+	}
+	return err
+}
+
+// Recover closes the attempts of the last epoch whose session's start was recorded
+// and whose outcome was not: pending is what the audit found open (audit.Log.Pending).
+// Call it once at start, after the sessions are loaded.
+func (a *Authority) Recover(ctx context.Context, pending []audit.Record) error {
+	for _, r := range pending {
+		if r.Event != audit.SessionStart {
+			continue
+		}
+		r.Event, r.Outcome, r.Detail = audit.Attempt, audit.OutcomeNotDone, "Postern ended before the session was stored"
+		if a.sessions.Known(r.Ref) {
+			r.Outcome, r.Detail = accepted, "recorded at the next start"
+		}
+		if err := a.audit.Append(ctx, r); err != nil {
+			return fmt.Errorf("authority: recover: %w", err)
+		}
+	}
+	return nil
 }
 
 // refuse records a refused attempt before it is answered.
 func (a *Authority) refuse(ctx context.Context, at auth.Attempt, v verdict) error {
-	at.SessionID = ""
-	err := a.audit.Append(context.WithoutCancel(ctx), attemptRecord(ctx, at, outcome(v.err), v.reason))
-	if err != nil {
-		return fmt.Errorf("authority: %w: audit: %w", auth.ErrUnavailable, err)
+	at.SessionID = "" // there is none
+	if err := a.append(ctx, attemptRecord(ctx, at, outcome(v.err), v.reason)); err != nil {
+		return err
 	}
 	return v.err
+}
+
+func (a *Authority) append(ctx context.Context, r audit.Record) error {
+	if err := a.audit.Append(context.WithoutCancel(ctx), r); err != nil {
+		return fmt.Errorf("authority: %w: audit: %w", auth.ErrUnavailable, err)
+	}
+	return nil
 }
 
 // Check answers an attempt that asks for no session, as HTTP Basic makes with each
@@ -148,13 +183,12 @@ func (a *Authority) refuse(ctx context.Context, at auth.Attempt, v verdict) erro
 func (a *Authority) Check(ctx context.Context, at auth.Attempt) (auth.Principal, error) {
 	at.SessionID = ""
 	v := a.verify(ctx, at)
-	switch {
-	case v.err != nil:
-		a.audit.Note(attemptRecord(ctx, at, outcome(v.err), v.reason))
-		return auth.Principal{}, v.err
-	case !v.cached:
-		if err := a.audit.Append(context.WithoutCancel(ctx), attemptRecord(ctx, at, "accepted", "")); err != nil {
-			return auth.Principal{}, fmt.Errorf("authority: %w: audit: %w", auth.ErrUnavailable, err)
+	if v.err != nil {
+		return auth.Principal{}, a.refuse(ctx, at, v)
+	}
+	if !v.cached {
+		if err := a.append(ctx, attemptRecord(ctx, at, accepted, "")); err != nil {
+			return auth.Principal{}, err
 		}
 	}
 	return v.principal(), nil
@@ -212,7 +246,7 @@ func attemptRecord(ctx context.Context, at auth.Attempt, outcome, reason string)
 		name = name[:maxAudited] + "..."
 	}
 	return audit.Record{
-		Event: "attempt", Ref: at.SessionID, Account: name, Listener: at.Listener,
+		Event: audit.Attempt, Ref: at.SessionID, Caller: name, Listener: at.Listener,
 		Source: sourceText(at.Source), Outcome: outcome, Detail: reason, RequestID: auth.RequestID(ctx),
 	}
 }
@@ -223,6 +257,8 @@ func sourceText(a netip.Addr) string {
 	}
 	return a.String()
 }
+
+const accepted = "accepted"
 
 func outcome(err error) string {
 	switch {

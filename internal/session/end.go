@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -23,7 +25,7 @@ func (t *Table) End(ctx context.Context, id string, by auth.Principal) error {
 	}
 	e.end.Lock()
 	defer e.end.Unlock()
-	now := t.Now()
+	now := t.cfg.Now()
 	if e.ended || e.over(now.UnixNano()) != "" {
 		return auth.ErrNoSession
 	}
@@ -31,14 +33,14 @@ func (t *Table) End(ctx context.Context, id string, by auth.Principal) error {
 	r := endRecord(e, "logout")
 	r.RequestID = auth.RequestID(ctx)
 	if by.SessionID != id {
-		r.Detail = fmt.Sprintf("ended by %s", by.Account)
+		r.Detail = "by " + string(by.Account)
 	}
-	if err := t.Audit.Append(ctx, r); err != nil {
+	if err := t.cfg.Audit.Append(ctx, r); err != nil {
 		return fmt.Errorf("session: %w: audit: %w", auth.ErrUnavailable, err)
 	}
-	if err := t.Store.DeleteSessions(ctx, []string{id}, now); err != nil {
-		r.Outcome, r.Detail = "not done", "store failed"
-		t.Audit.Note(r)
+	if err := t.cfg.Store.DeleteSessions(ctx, []string{id}, now); err != nil {
+		r.Outcome, r.Detail = audit.OutcomeNotDone, "the store failed"
+		t.later(ending{record: r})
 		return fmt.Errorf("session: %w: end: %w", auth.ErrUnavailable, err)
 	}
 	e.ended = true
@@ -54,64 +56,111 @@ func (t *Table) Refresh(a account.Account, keep string) {
 		keep = ""
 	}
 	t.admit.Lock()
-	defer t.admit.Unlock()
-	for _, e := range t.drop(a.ID, a.Version, a.Role, keep) {
-		t.Audit.Note(endRecord(e, "account changed"))
+	gone := t.drop(a.ID, a.Version, a.Role, keep)
+	t.admit.Unlock()
+	for _, e := range gone {
+		t.later(ending{record: endRecord(e, "account changed")})
 	}
 }
 
-// reap ends in memory what has expired and leaves the rows to deleteDoomed.
+// reap ends in memory what has expired.
 func (t *Table) reap(now time.Time) {
 	over, why := t.dropOver(now.UnixNano())
-	if len(over) == 0 {
-		return
-	}
-	t.flush.Lock()
-	for _, e := range over {
-		t.doomed = append(t.doomed, e.id)
-	}
-	t.flush.Unlock()
 	for i, e := range over {
-		t.Audit.Note(endRecord(e, why[i]))
+		t.later(ending{id: e.id, record: endRecord(e, why[i])})
 	}
 }
 
-func (t *Table) doom(id string) {
-	t.flush.Lock()
-	defer t.flush.Unlock()
-	t.doomed = append(t.doomed, id)
+// An ending is the rest of the work when a session is over in memory.
+type ending struct {
+	id     string       // of the row to be deleted; "" = none
+	record audit.Record // to be appended before; no event = none
+}
+
+func (t *Table) later(e ending) {
+	t.endMu.Lock()
+	t.endings = append(t.endings, e)
+	t.endMu.Unlock()
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+// maxEndings bounds the endings that wait while store or audit fail: more than all
+// sessions of a few listeners. Beyond it no session is made.
+const maxEndings = 100_000
+
+func (t *Table) behind() bool {
+	t.endMu.Lock()
+	defer t.endMu.Unlock()
+	return len(t.endings) >= maxEndings
 }
 
 // chunk bounds the rows of one transaction, about 20 ms, so that a login never
 // waits long for the one connection that writes.
 const chunk = 500
 
-func (t *Table) deleteDoomed(ctx context.Context, now time.Time) error {
-	t.flush.Lock()
-	defer t.flush.Unlock()
-	for len(t.doomed) > 0 {
-		n := min(len(t.doomed), chunk)
-		if err := t.Store.DeleteSessions(ctx, t.doomed[:n], now); err != nil {
-			return fmt.Errorf("session: delete expired: %w", err)
+// sweep ends what has expired, in memory, in the audit and in the store.
+func (t *Table) sweep(ctx context.Context, now time.Time) error {
+	t.reap(now)
+	for {
+		t.endMu.Lock()
+		n := min(len(t.endings), chunk)
+		batch := t.endings[:n:n]
+		t.endings = t.endings[n:]
+		t.endMu.Unlock()
+		if n == 0 {
+			return nil
 		}
-		t.doomed = t.doomed[n:]
+		if err := t.settle(ctx, batch, now); err != nil {
+			t.endMu.Lock()
+			t.endings = append(batch, t.endings...)
+			t.endMu.Unlock()
+			return err
+		}
 	}
-	t.doomed = nil
+}
+
+// settle records endings, all at once so that they share a sync, and then deletes
+// their rows. On an error it may be called again with the same batch.
+func (t *Table) settle(ctx context.Context, batch []ending, now time.Time) error {
+	var all sync.WaitGroup
+	errs := make([]error, len(batch))
+	var ids []string
+	for i := range batch {
+		e := &batch[i]
+		if e.id != "" {
+			ids = append(ids, e.id)
+		}
+		if e.record.Event != "" {
+			all.Go(func() {
+				if errs[i] = t.cfg.Audit.Append(ctx, e.record); errs[i] == nil {
+					e.record = audit.Record{}
+				}
+			})
+		}
+	}
+	all.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("session: record ends: %w", err)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	if err := t.cfg.Store.DeleteSessions(ctx, ids, now); err != nil {
+		return fmt.Errorf("session: delete rows: %w", err)
+	}
 	return nil
 }
 
-// sweep ends what has expired, in memory and in the store.
-func (t *Table) sweep(ctx context.Context, now time.Time) error {
-	t.reap(now)
-	return t.deleteDoomed(ctx, now)
+// Flush brings the times of last use to the store and ends what has expired.
+func (t *Table) Flush(ctx context.Context) error {
+	now := t.cfg.Now()
+	return errors.Join(t.flushUses(ctx, now), t.sweep(ctx, now))
 }
 
-// Flush ends what has expired and brings the times of last use to the store.
-func (t *Table) Flush(ctx context.Context) error {
-	now := t.Now()
-	if err := t.sweep(ctx, now); err != nil {
-		return err
-	}
+func (t *Table) flushUses(ctx context.Context, now time.Time) error {
 	t.flush.Lock()
 	defer t.flush.Unlock()
 	for i := range t.shards {
@@ -135,7 +184,7 @@ func (t *Table) flushShard(ctx context.Context, sh *shard, now time.Time) error 
 	sh.mu.RUnlock()
 	for len(touches) > 0 {
 		n := min(len(touches), chunk)
-		if err := t.Store.TouchSessions(ctx, touches[:n], now); err != nil {
+		if err := t.cfg.Store.TouchSessions(ctx, touches[:n], now); err != nil {
 			return err
 		}
 		for i := range n {
@@ -149,40 +198,39 @@ func (t *Table) flushShard(ctx context.Context, sh *shard, now time.Time) error 
 // lastFlush bounds the flush at the end of Run.
 const lastFlush = 5 * time.Second
 
-// Run flushes every FlushInterval until ctx ends, and then once more.
+// Run records and deletes what has ended as it ends, and flushes every
+// FlushInterval until ctx ends, and then once more.
 func (t *Table) Run(ctx context.Context) error {
 	tick := time.NewTicker(FlushInterval)
 	defer tick.Stop()
 	for {
+		var err error
 		select {
+		case <-t.wake:
+			err = t.sweep(ctx, t.cfg.Now())
 		case <-tick.C:
-			if err := t.Flush(ctx); err != nil && ctx.Err() == nil {
-				t.Log.LogAttrs(ctx, slog.LevelError, "session flush failed", slog.Any("error", err))
-			}
+			err = t.Flush(ctx)
 		case <-ctx.Done():
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastFlush)
 			defer cancel()
 			return t.Flush(last)
+		}
+		if err != nil && ctx.Err() == nil {
+			t.cfg.Log.LogAttrs(ctx, slog.LevelError, "sessions cannot be flushed, trying again", slog.Any("error", err))
 		}
 	}
 }
 
 func startRecord(ctx context.Context, r Record) audit.Record {
 	return audit.Record{
-		Event: "session.start", Ref: r.ID, Account: string(r.Account), Listener: r.Listener,
-		Source: sourceText(r.Source), RequestID: auth.RequestID(ctx), Outcome: "ok",
+		Event: audit.SessionStart, Ref: r.ID, Caller: string(r.Account), Listener: r.Listener,
+		Source: sourceText(r.Source), RequestID: auth.RequestID(ctx),
 	}
-}
-
-func notDone(ctx context.Context, r Record, err error) audit.Record {
-	n := startRecord(ctx, r)
-	n.Event, n.Outcome, n.Detail = "session.end", "not done", err.Error()
-	return n
 }
 
 func endRecord(e *entry, why string) audit.Record {
 	return audit.Record{
-		Event: "session.end", Ref: e.id, Account: string(e.owner.name), Listener: e.listener,
+		Event: audit.SessionEnd, Ref: e.id, Caller: string(e.owner.name), Listener: e.listener,
 		Source: sourceText(e.source), Outcome: why,
 	}
 }

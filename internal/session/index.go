@@ -81,7 +81,7 @@ type shard struct {
 // An index finds entries by token, by id and by account. Locks are taken in the
 // order mu, shard.
 type index struct {
-	shards *[shardCount]shard
+	shards [shardCount]shard
 
 	mu        sync.Mutex // guards what follows
 	ids       map[string]*entry
@@ -89,15 +89,11 @@ type index struct {
 	listeners map[string]int    // how many sessions
 }
 
-func newIndex() index {
-	x := index{
-		shards: new([shardCount]shard), ids: make(map[string]*entry),
-		owners: make(map[string]*owner), listeners: make(map[string]int),
-	}
+func (x *index) init() {
+	x.ids, x.owners, x.listeners = make(map[string]*entry), make(map[string]*owner), make(map[string]int)
 	for i := range x.shards {
 		x.shards[i].entries = make(map[[sha256.Size]byte]*entry)
 	}
-	return x
 }
 
 func (x *index) shard(token *[sha256.Size]byte) *shard { return &x.shards[token[0]%shardCount] }
@@ -208,6 +204,8 @@ func (x *index) drop(accountID string, version int64, role auth.Role, keep strin
 // dropOver takes out what has ended at now. The verdict on each falls under the
 // lock that find holds while it notes a use.
 func (x *index) dropOver(now int64) (out []*entry, why []string) {
+	var over []*entry
+	var reasons []string
 	for i := range x.shards {
 		sh := &x.shards[i]
 		sh.mu.Lock()
@@ -217,13 +215,15 @@ func (x *index) dropOver(now int64) (out []*entry, why []string) {
 			}
 			if reason := e.over(now); reason != "" {
 				delete(sh.entries, token)
-				out, why = append(out, e), append(why, reason)
+				over, reasons = append(over, e), append(reasons, reason)
 			}
 		}
 		sh.mu.Unlock()
 	}
-	for _, e := range out {
-		x.remove(e)
+	for i, e := range over {
+		if x.remove(e) { // else somebody ended it meanwhile
+			out, why = append(out, e), append(why, reasons[i])
+		}
 	}
 	return out, why
 }

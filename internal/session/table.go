@@ -35,11 +35,10 @@ const (
 	MaxContext = 1024 // bytes of the client's own text, kept with each session
 )
 
-// Audit is where sessions' beginnings and ends are recorded. Append returns when
-// the record, and each one noted before, is on stable storage; Note only queues.
+// Audit is where beginnings and ends of sessions are recorded. Append returns when
+// the record is on stable storage.
 type Audit interface {
 	Append(ctx context.Context, r audit.Record) error
-	Note(r audit.Record)
 }
 
 // Config of a Table.
@@ -80,7 +79,7 @@ func (c Config) withDefaults() Config {
 
 // A Table holds all sessions of this node. It is safe for concurrent use.
 type Table struct {
-	Config
+	cfg Config
 	index
 
 	// admit is held for reading while a new session goes to the store and then into
@@ -88,8 +87,11 @@ type Table struct {
 	// session can slip into the index that its account's change has just ended.
 	admit sync.RWMutex
 
-	flush  sync.Mutex // guards doomed and the entries' stored times
-	doomed []string   // ended in memory, their rows still to be deleted
+	flush sync.Mutex    // one flush at a time; guards the entries' stored times
+	wake  chan struct{} // tells Run of endings
+
+	endMu   sync.Mutex // guards endings
+	endings []ending   // over in memory, still to be recorded and deleted
 }
 
 // New returns an empty Table; see Load.
@@ -100,26 +102,30 @@ func New(c Config) (*Table, error) {
 	if c.Idle < 0 || c.Lifetime < 0 {
 		return nil, errors.New("session: a timeout is negative")
 	}
-	return &Table{Config: c.withDefaults(), index: newIndex()}, nil
+	t := &Table{cfg: c.withDefaults(), wake: make(chan struct{}, 1)}
+	t.init()
+	return t, nil
 }
 
-// Load fills the index from the store. What expired meanwhile is ended. Call it
-// once, before the first use.
+// Load fills the index from the store. Call it once, before the first use. What has
+// expired meanwhile is good for nothing, and is ended by the first Flush.
 func (t *Table) Load(ctx context.Context) error {
-	rows, err := t.Store.Sessions(ctx)
+	rows, err := t.cfg.Store.Sessions(ctx)
 	if err != nil {
 		return fmt.Errorf("session: load: %w", err)
 	}
-	now := t.Now()
+	now := t.cfg.Now()
 	for _, r := range rows {
 		if r.LastUsed.After(now) {
 			r.LastUsed = now // the clock was set back; no session gains by that
 		}
 		t.insert(r)
 	}
-	t.reap(now)
-	return t.deleteDoomed(ctx, now)
+	return nil
 }
+
+// Known reports whether a session with that id is in the table, expired or not.
+func (t *Table) Known(id string) bool { return t.byID(id) != nil }
 
 // A Start is a session to be made: somebody's attempt was accepted.
 type Start struct {
@@ -135,35 +141,38 @@ type Start struct {
 // Room returns auth.ErrSessionLimit where Create would, as far as one can know
 // before the transaction.
 func (t *Table) Room(accountID, listener string) error {
-	if !t.full(accountID, listener, t.Limits) {
+	if !t.full(accountID, listener, t.cfg.Limits) {
 		return nil
 	}
-	t.reap(t.Now())
-	if !t.full(accountID, listener, t.Limits) {
+	t.reap(t.cfg.Now())
+	if !t.full(accountID, listener, t.cfg.Limits) {
 		return nil
 	}
 	return auth.ErrSessionLimit
 }
 
-// Create makes a session. It is recorded, then committed, then returned; the
-// caller's cancel cuts off none of these. Errors: auth.ErrSessionLimit, ErrStale
+// Create makes a session. Its start is recorded, then committed, then returned; the
+// caller's cancel cuts off none of these. Whoever calls it records with the same id
+// what came of the attempt. Errors: auth.ErrSessionLimit, ErrStale
 // (the account was changed meanwhile), ErrExists (of id or token),
 // auth.ErrUnavailable (audit or store failed; nothing was made).
 func (t *Table) Create(ctx context.Context, s Start) (auth.Session, error) {
 	if err := ctx.Err(); err != nil {
 		return auth.Session{}, err
 	}
+	if t.behind() {
+		return auth.Session{}, fmt.Errorf("session: %w: too many ended sessions could not be deleted", auth.ErrUnavailable)
+	}
 	r, err := t.record(s)
 	if err != nil {
 		return auth.Session{}, err
 	}
 	ctx = context.WithoutCancel(ctx)
-	if err := t.Audit.Append(ctx, startRecord(ctx, r)); err != nil {
+	if err := t.cfg.Audit.Append(ctx, startRecord(ctx, r)); err != nil {
 		return auth.Session{}, fmt.Errorf("session: %w: audit: %w", auth.ErrUnavailable, err)
 	}
 	e, err := t.commit(ctx, r)
 	if err != nil {
-		t.Audit.Note(notDone(ctx, r, err))
 		return auth.Session{}, err
 	}
 	return e.session(), nil
@@ -174,17 +183,17 @@ func (t *Table) record(s Start) (Record, error) {
 	if token == "" || len(token) > MaxToken || len(s.Context) > MaxContext {
 		return Record{}, fmt.Errorf("session: token must have 1 to %d bytes, context at most %d", MaxToken, MaxContext)
 	}
-	now := t.Now()
+	now := t.cfg.Now()
 	r := Record{
 		ID: s.ID, Token: sha256.Sum256([]byte(token)), AccountID: s.Principal.AccountID, Listener: s.Listener,
-		Source: s.Source, Context: s.Context, Created: now, LastUsed: now, Idle: t.Idle,
+		Source: s.Source, Context: s.Context, Created: now, LastUsed: now, Idle: t.cfg.Idle,
 		Account: s.Principal.Account, Role: s.Principal.Role, Version: s.Version,
 	}
 	if r.ID == "" {
 		r.ID = rand.Text()
 	}
-	if t.Lifetime > 0 {
-		r.Expires = now.Add(t.Lifetime)
+	if t.cfg.Lifetime > 0 {
+		r.Expires = now.Add(t.cfg.Lifetime)
 	}
 	return r, nil
 }
@@ -192,11 +201,11 @@ func (t *Table) record(s Start) (Record, error) {
 func (t *Table) commit(ctx context.Context, r Record) (*entry, error) {
 	t.admit.RLock()
 	defer t.admit.RUnlock()
-	err := t.Store.CreateSession(ctx, r, t.Limits, r.Created)
+	err := t.cfg.Store.CreateSession(ctx, r, t.cfg.Limits, r.Created)
 	if errors.Is(err, auth.ErrSessionLimit) {
 		// Rows of sessions that have expired hold places until they are deleted.
-		if derr := t.sweep(ctx, r.Created); derr == nil {
-			err = t.Store.CreateSession(ctx, r, t.Limits, r.Created)
+		if serr := t.sweep(ctx, r.Created); serr == nil {
+			err = t.cfg.Store.CreateSession(ctx, r, t.cfg.Limits, r.Created)
 		}
 	}
 	switch {
@@ -205,7 +214,7 @@ func (t *Table) commit(ctx context.Context, r Record) (*entry, error) {
 	case errors.Is(err, auth.ErrSessionLimit), errors.Is(err, ErrStale), errors.Is(err, ErrExists):
 		return nil, err
 	}
-	t.doom(r.ID) // it may have been committed all the same
+	t.later(ending{id: r.ID}) // it may have been committed all the same
 	return nil, fmt.Errorf("session: %w: create: %w", auth.ErrUnavailable, err)
 }
 
@@ -217,12 +226,12 @@ func (t *Table) Lookup(listener, token string) (auth.Session, error) {
 		return auth.Session{}, auth.ErrNoSession
 	}
 	var buf [MaxToken]byte // a conversion of a long string would allocate
-	return t.find(sha256.Sum256(buf[:copy(buf[:], token)]), listener, t.Now().UnixNano())
+	return t.find(sha256.Sum256(buf[:copy(buf[:], token)]), listener, t.cfg.Now().UnixNano())
 }
 
 // Sessions returns the living sessions of a listener, the oldest first.
 func (t *Table) Sessions(listener string) []auth.Session {
-	all := t.list(listener, t.Now().UnixNano())
+	all := t.list(listener, t.cfg.Now().UnixNano())
 	slices.SortFunc(all, func(a, b auth.Session) int {
 		if c := a.Created.Compare(b.Created); c != 0 {
 			return c
@@ -235,7 +244,7 @@ func (t *Table) Sessions(listener string) []auth.Session {
 // Session returns one living session of a listener: auth.ErrNoSession.
 func (t *Table) Session(listener, id string) (auth.Session, error) {
 	e := t.byID(id)
-	if e == nil || e.listener != listener || e.over(t.Now().UnixNano()) != "" {
+	if e == nil || e.listener != listener || e.over(t.cfg.Now().UnixNano()) != "" {
 		return auth.Session{}, auth.ErrNoSession
 	}
 	return e.session(), nil
@@ -244,7 +253,7 @@ func (t *Table) Session(listener, id string) (auth.Session, error) {
 // Get returns the living session with that id, whatever its listener: auth.ErrNoSession.
 func (t *Table) Get(id string) (auth.Session, error) {
 	e := t.byID(id)
-	if e == nil || e.over(t.Now().UnixNano()) != "" {
+	if e == nil || e.over(t.cfg.Now().UnixNano()) != "" {
 		return auth.Session{}, auth.ErrNoSession
 	}
 	return e.session(), nil
