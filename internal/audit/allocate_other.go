@@ -1,0 +1,7 @@
+//go:build !linux
+
+package audit
+
+import "errors"
+
+func (osFile) allocate(_, _ int64) error { return errors.ErrUnsupported }
