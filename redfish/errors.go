@@ -1,0 +1,224 @@
+package redfish
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/postern/postern/auth"
+)
+
+// retryBusy is what callers are told to wait when no better figure is known:
+// long enough to let a queue of password checks drain.
+const retryBusy = 5 * time.Second
+
+// retryFull is what callers are told to wait when the session table is full.
+const retryFull = 30 * time.Second
+
+// A Problem is an error that knows its answer. It is what WriteError makes of
+// every error, and what a handler behind this one may return to it.
+type Problem struct {
+	Status     int           // HTTP status
+	Key        string        // of the Base registry; unknown or empty: GeneralError
+	Args       []string      // arguments of the message
+	Related    []string      // JSON pointers to the members in question: "#/Password"
+	Text       string        // a sentence for the person; replaces GeneralError's text, and the resolution of others
+	Allow      string        // for 405
+	RetryAfter time.Duration // 0: none; rounded up to whole seconds
+	More       []Problem     // further messages of the same answer
+	Err        error         // the cause, for logs; never shown
+}
+
+// Error describes the problem for logs.
+func (p *Problem) Error() string {
+	text := p.Text
+	if text == "" {
+		text = p.message().Message
+	}
+	if p.Err != nil {
+		return fmt.Sprintf("%d %s: %v", p.Status, text, p.Err)
+	}
+	return fmt.Sprintf("%d %s", p.Status, text)
+}
+
+func (p *Problem) Unwrap() error { return p.Err }
+
+// message returns the wire form of the problem's own message.
+func (p *Problem) message() Message {
+	m := newMessage(p.Key, p.Args, p.Related)
+	switch {
+	case p.Text == "":
+	case strings.HasSuffix(m.MessageID, "."+keyGeneralError):
+		m.Message = p.Text
+	default:
+		m.Resolution = p.Text
+	}
+	return m
+}
+
+// body returns the wire form of the whole answer. With several messages the
+// code is GeneralError (DSP0266 1.8.1, 8.6).
+func (p *Problem) body() Error {
+	first := p.message()
+	e := ErrorBody{Code: first.MessageID, Message: first.Message, ExtendedInfo: []Message{first}}
+	for i := range p.More {
+		e.ExtendedInfo = append(e.ExtendedInfo, p.More[i].message())
+	}
+	if len(p.More) > 0 {
+		e.Code, e.Message = registry+keyGeneralError, messages[keyGeneralError].text
+	}
+	return Error{Error: e}
+}
+
+// AsProblem returns the answer for err. This is the one place where errors of
+// the authority and of the parts behind it become Redfish errors; whatever is
+// not known here is a bare InternalError.
+func AsProblem(err error) *Problem {
+	var p *Problem
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &p):
+		return p
+	case errors.Is(err, auth.ErrBadCredentials), errors.Is(err, auth.ErrNoSession):
+		return &Problem{Status: http.StatusUnauthorized, Key: keyNoValidSession, Err: err}
+	case errors.Is(err, auth.ErrForbidden):
+		return &Problem{Status: http.StatusForbidden, Key: keyInsufficientPrivilege, Err: err}
+	case errors.Is(err, auth.ErrSessionLimit):
+		return &Problem{Status: http.StatusServiceUnavailable, Key: keySessionLimitExceeded, RetryAfter: retryFull, Err: err}
+	case errors.Is(err, auth.ErrBusy), errors.Is(err, auth.ErrUnavailable):
+		return unavailable(retryBusy, "", err)
+	case errors.As(err, &tooLarge):
+		return &Problem{Status: http.StatusRequestEntityTooLarge, Key: keyPayloadTooLarge, Err: err}
+	}
+	return &Problem{Status: http.StatusInternalServerError, Key: keyInternalError, Err: err}
+}
+
+// WriteError answers a request with err. It sets every header of the answer;
+// headers that the caller set before stay.
+func WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	p := AsProblem(err)
+	h := w.Header()
+	if p.Allow != "" {
+		h.Set("Allow", p.Allow)
+	}
+	if p.RetryAfter > 0 {
+		h.Set("Retry-After", seconds(p.RetryAfter))
+	}
+	delHeader(h, "ETag")
+	delHeader(h, "Location") // a failed POST must not carry one
+	writeJSON(w, r, p.Status, p.body())
+}
+
+// writeJSON answers with v. The body of a HEAD is left out, its length told.
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
+	writeBody(w, r, status, "application/json", encode(v))
+}
+
+func writeBody(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
+	h := w.Header()
+	commonHeaders(h)
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(body) // an error here is the peer's going away
+	}
+}
+
+// encode marshals v without HTML escapes. Our own types always marshal.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return []byte("{}")
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// seconds rounds up, so that nobody comes back too early.
+func seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
+}
+
+func unavailable(retry time.Duration, text string, err error) *Problem {
+	retry = max(retry, time.Second)
+	return &Problem{
+		Status: http.StatusServiceUnavailable, Key: keyServiceTemporarilyUnavail,
+		Args: []string{seconds(retry)}, RetryAfter: retry, Text: text, Err: err,
+	}
+}
+
+func general(status int, text string, err error) *Problem {
+	return &Problem{Status: status, Key: keyGeneralError, Text: text, Err: err}
+}
+
+// The refusals of a gateway. Each text tells a person what to do; err is the
+// cause, for logs only.
+
+// DeviceFull refuses because every session that the device may give is in use.
+func DeviceFull(target string, retry time.Duration, err error) error {
+	return unavailable(retry, fmt.Sprintf("Every session that %s may give is in use. Retry later.", target), err)
+}
+
+// DeviceBusy refuses because the wait for the device was too long, or because
+// the server is about to stop.
+func DeviceBusy(target string, retry time.Duration, err error) error {
+	return unavailable(retry, fmt.Sprintf("Too many calls wait for %s. Retry later.", target), err)
+}
+
+// DeviceDown refuses because the device cannot be reached or does not answer.
+func DeviceDown(target string, err error) error {
+	return general(http.StatusBadGateway, fmt.Sprintf("The device %s cannot be reached or gave no usable answer.", target), err)
+}
+
+// CredentialBlocked refuses because the device refused the stored credential,
+// which is therefore not tried again.
+func CredentialBlocked(target string, retry time.Duration, err error) error {
+	return unavailable(retry, fmt.Sprintf(
+		"The device refused the credential stored for %s, and it is not tried again so that the account is not locked. "+
+			"Correct the stored password, or run `postern target check %s`.", target, target), err)
+}
+
+// CertificateMismatch refuses because the device shows a certificate that is
+// not the one expected. Nothing was sent to it.
+func CertificateMismatch(target string, err error) error {
+	return general(http.StatusBadGateway, fmt.Sprintf(
+		"The certificate of %s is not the one expected, so nothing was sent to it. "+
+			"Run `postern target pin %s` if the change is intended.", target, target), err)
+}
+
+// Forbidden refuses because the rules do not allow the call.
+func Forbidden(reason string, err error) error {
+	return &Problem{Status: http.StatusForbidden, Key: keyInsufficientPrivilege, Text: reason, Err: err}
+}
+
+// Ambiguous refuses because the request can be read in two ways.
+func Ambiguous(reason string) error {
+	return general(http.StatusBadRequest, "The request can be read in two ways: "+reason+".", nil)
+}
+
+// ReplaceErrorBody returns the body to show for an error answer of a device
+// whose own body says nothing to a Redfish client (empty, HTML, plain text),
+// and whether it takes the place of body. JSON objects stay as they are.
+// observed: bmcweb sends empty bodies with 401 and 403, iDRAC 8 HTML.
+func ReplaceErrorBody(status int, contentType string, body []byte) ([]byte, bool) {
+	if status < 400 {
+		return body, false
+	}
+	mt, _, err := mime.ParseMediaType(contentType)
+	if err == nil && (mt == "application/json" || strings.HasSuffix(mt, "+json")) && isObject(body) {
+		return body, false
+	}
+	text := "The device answered " + strconv.Itoa(status)
+	if t := http.StatusText(status); t != "" {
+		text += " " + t
+	}
+	return encode(general(status, text+" without saying more.", nil).body()), true
+}

@@ -1,0 +1,290 @@
+package redfish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+
+	"github.com/postern/postern/auth"
+)
+
+// Login logs in once. The error is always an *auth.LoginError. The caller's
+// cancel does not cut it: a login whose answer nobody waited for would be lost.
+//
+// MethodAuto uses Basic where the root names neither Links.Sessions nor
+// SessionService, in which case no login is posted at all, and where the login
+// POST got 404, 405 or 501; never after 401 or 403. A Basic login is proven by
+// one GET of a resource that the root names.
+//
+// A session's Location may be empty when the device told none and its sessions
+// do not show which is ours.
+func (d *Device) Login(ctx context.Context, c auth.Credential, o auth.LoginOptions) (auth.Login, error) {
+	ctx = context.WithoutCancel(ctx)
+	root, err := d.discover(ctx)
+	if err != nil {
+		return auth.Login{}, notSent(err)
+	}
+	method := o.Method
+	if method == auth.MethodAuto || method == "" {
+		method = auth.MethodSession
+		if root.basicOnly() {
+			method = auth.MethodBasic
+		}
+	}
+	if method == auth.MethodBasic {
+		return d.loginBasic(ctx, c, root)
+	}
+	l, le := d.loginSession(ctx, c, o, root)
+	if le == nil {
+		return l, nil
+	}
+	if o.Method != auth.MethodSession && noSessions(le.Status) {
+		return d.loginBasic(ctx, c, root)
+	}
+	return auth.Login{}, le
+}
+
+// noSessions reports whether a login POST found nobody to answer it.
+func noSessions(status int) bool {
+	return status == http.StatusNotFound || status == http.StatusMethodNotAllowed || status == http.StatusNotImplemented
+}
+
+// notSent is a login that was not worth sending.
+func notSent(err error) *auth.LoginError {
+	le := &auth.LoginError{Outcome: auth.NotJudged, Err: fmt.Errorf("redfish: %w", err)}
+	var nr *notReadyError
+	if errors.As(err, &nr) {
+		le.Status, le.RetryAfter = nr.status, nr.retry
+	}
+	return le
+}
+
+// loginSession posts the login. Where the root names no collection the second
+// of the default URIs is tried when the first is not there; that judged
+// nothing.
+func (d *Device) loginSession(ctx context.Context, c auth.Credential, o auth.LoginOptions, root rootView) (l auth.Login, le *auth.LoginError) {
+	for _, collection := range root.collections() {
+		l, le = d.post(ctx, c, o, root, collection)
+		if le == nil || !noSessions(le.Status) {
+			break
+		}
+	}
+	return l, le
+}
+
+// post sends one login to one collection.
+func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOptions, root rootView, collection string) (auth.Login, *auth.LoginError) {
+	nonce := o.Nonce
+	if o.NoNonce || !root.context {
+		nonce = "" // strict services answer 400 to what they do not know
+	}
+	body := encode(loginBody{UserName: string(c.Account), Password: c.Password.Reveal(), Context: nonce})
+	a, sent, err := d.once(ctx, http.MethodPost, collection, auth.Login{}, body)
+	if err == nil && a.status/100 == 3 && redirectPath(a.header, d.base) == collection+"/" {
+		// observed: older Supermicro (check_redfish PR 187). The one redirect that is followed. Nothing has been judged yet, so
+		// the second POST belongs to the same attempt.
+		a, sent, err = d.once(ctx, http.MethodPost, collection+"/", auth.Login{}, body)
+		sent = true
+	}
+	if err != nil {
+		return auth.Login{}, noAnswer(sent, err, c.Password)
+	}
+	if a.status/100 != 2 {
+		return auth.Login{}, d.refusal(a, nonce, c.Password)
+	}
+	return d.accepted(ctx, c, a, nonce, collection)
+}
+
+// once sends one request that carries a credential, on a connection of its
+// own, and tells whether any of it may have reached the device.
+func (d *Device) once(ctx context.Context, method, path string, l auth.Login, body []byte) (answer, bool, error) {
+	var sent atomic.Bool
+	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
+	defer cancel()
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
+	a, err := d.ask(ctx, d.fresh, method, path, l, body, maxListing)
+	return a, sent.Load() || err == nil, err
+}
+
+// noAnswer is a login that nothing came back for.
+func noAnswer(sent bool, err error, asked auth.Secret) *auth.LoginError {
+	outcome := auth.NotJudged
+	if sent {
+		outcome = auth.Unknown
+	}
+	return &auth.LoginError{Outcome: outcome, Sent: sent, Err: fmt.Errorf("redfish: log in: %w", clean(err, asked))}
+}
+
+// refusal judges an answer that gave no login (DESIGN 2.2 for the classes).
+func (d *Device) refusal(a answer, nonce string, asked auth.Secret) *auth.LoginError {
+	le := &auth.LoginError{
+		Sent: true, Status: a.status, RetryAfter: d.retryAfter(a.header),
+		Err: fmt.Errorf("redfish: log in: %w", unexpected(a, asked)),
+	}
+	switch {
+	case a.status == http.StatusBadRequest, a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
+		le.Outcome = auth.Refused
+	case a.status == http.StatusNotFound, a.status == http.StatusMethodNotAllowed,
+		a.status == http.StatusUnsupportedMediaType, a.status == http.StatusTooManyRequests, a.status/100 == 5:
+		le.Outcome = auth.NotJudged
+	default:
+		le.Outcome = auth.Unknown
+	}
+	if a.status != http.StatusUnauthorized && a.full() {
+		// Redfish says 503; that others carry the same message with 400 or 403
+		// is inferred. It speaks of the table, not of the secret.
+		le.Full, le.Outcome = true, auth.NotJudged
+	}
+	le.NonceFault = nonce != "" && a.status == http.StatusBadRequest && a.blames("Context")
+	return le
+}
+
+// accepted reads the answer that gave a login. Status and token decide; the
+// body may be absent or broken.
+func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonce, collection string) (auth.Login, *auth.LoginError) {
+	tokens := a.header.Values("X-Auth-Token")
+	if len(tokens) != 1 || !printable(tokens[0]) || tokens[0] == "" || len(tokens[0]) > maxDeviceToken {
+		return auth.Login{}, &auth.LoginError{
+			Outcome: auth.Unknown, Sent: true, Status: a.status,
+			Err: fmt.Errorf("redfish: log in: status %d without one usable X-Auth-Token", a.status),
+		}
+	}
+	o, err := a.object()
+	if err != nil {
+		o = object{}
+	}
+	l := auth.Login{
+		Method: auth.MethodSession, Account: c.Account, Secret: auth.NewSecret(tokens[0]),
+		ID: o.text("Id"), KeepsNonce: nonce != "" && o.text("Context") == nonce,
+	}
+	if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
+		l.DeviceDate = t
+	}
+	for _, told := range []string{a.header.Get("Location"), o.text("@odata.id")} {
+		if path := resolve(told); l.Location == "" && sessionPath(path) {
+			l.Location = path
+		}
+	}
+	if l.Location == "" && nonce != "" {
+		l = d.findOwn(ctx, l, nonce, collection)
+	}
+	if l.ID == "" && l.Location != "" {
+		l.ID = lastSegment(l.Location)
+	}
+	return l, nil
+}
+
+// maxDeviceToken bounds what is kept of a token.
+const maxDeviceToken = 4096
+
+// findOwn looks for the session that carries our nonce. observed: Dell ME5024
+// tells no Location (python-redfish-library#172).
+func (d *Device) findOwn(ctx context.Context, l auth.Login, nonce, collection string) auth.Login {
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	listed, err := d.list(ctx, l, []string{collection})
+	if err != nil {
+		d.log.WarnContext(ctx, "a device told no location for a session", "device", d.base, "error", err)
+		return l
+	}
+	for _, s := range listed {
+		if s.Context == nonce {
+			l.Location, l.ID, l.KeepsNonce = s.Location, s.ID, true
+		}
+	}
+	return l
+}
+
+// loginBasic proves a credential with one GET. Where the resource is not there
+// the next is asked: 404 came before or after the password, and says nothing
+// of it.
+func (d *Device) loginBasic(ctx context.Context, c auth.Credential, root rootView) (auth.Login, error) {
+	if strings.Contains(string(c.Account), ":") || hasControl(string(c.Account)) || hasControl(c.Password.Reveal()) {
+		return auth.Login{}, notSent(errors.New("an account or password that HTTP Basic cannot carry"))
+	}
+	l := BasicLogin(c)
+	var le *auth.LoginError
+	for _, path := range root.protected() {
+		a, sent, err := d.once(ctx, http.MethodGet, path, l, nil)
+		switch {
+		case err != nil:
+			return auth.Login{}, noAnswer(sent, err, c.Password)
+		case a.status/100 == 2:
+			if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
+				l.DeviceDate = t
+			}
+			return l, nil
+		}
+		if le = d.refusal(a, "", c.Password); !noSessions(a.status) {
+			break
+		}
+	}
+	return auth.Login{}, le
+}
+
+// full reports whether an answer says that the session table is full.
+func (a answer) full() bool {
+	for _, id := range a.messageIDs() {
+		switch id[strings.LastIndexByte(id, '.')+1:] {
+		case keySessionLimitExceeded, keyCreateLimitReached, "RAC0218": // observed: iDRAC (gofish#75)
+			return true
+		}
+	}
+	return false
+}
+
+// blames reports whether an answer names a property as the fault.
+func (a answer) blames(property string) bool {
+	o, err := a.object()
+	if err != nil {
+		return false
+	}
+	for _, m := range extendedInfo(o) {
+		if strings.Contains(string(m.get("MessageArgs")), `"`+property+`"`) ||
+			strings.Contains(string(m.get("RelatedProperties")), `/`+property+`"`) ||
+			strings.Contains(m.text("Message"), property) ||
+			strings.HasSuffix(m.text("MessageId"), "."+keyPropertyUnknown) {
+			return true
+		}
+	}
+	return strings.Contains(o.sub("error").text("message"), property)
+}
+
+// messageIDs returns the ids of an error answer, the code first. Registries
+// and versions differ: match on the last segment.
+func (a answer) messageIDs() []string {
+	o, err := a.object()
+	if err != nil {
+		return nil
+	}
+	ids := []string{o.sub("error").text("code")}
+	for _, m := range extendedInfo(o) {
+		ids = append(ids, m.text("MessageId"))
+	}
+	return ids
+}
+
+// said returns what an error answer says to a person, in one short line.
+func (a answer) said() string {
+	o, err := a.object()
+	if err != nil {
+		return ""
+	}
+	text := ""
+	for _, m := range extendedInfo(o) {
+		if text = m.text("Message"); text == "" {
+			text = m.text("MessageId")
+		}
+		if text != "" {
+			break
+		}
+	}
+	if text == "" {
+		text = o.sub("error").text("message")
+	}
+	return shorten(text)
+}

@@ -1,0 +1,114 @@
+package redfish
+
+import "strings"
+
+// registry is the prefix of our message ids. The Python library's pattern
+// takes exactly two version numbers.
+const registry = "Base.1.22."
+
+// A message is one entry of the Base registry. Only the entries in use are
+// here; %1 to %9 in text stand for the arguments.
+type message struct {
+	text       string
+	severity   string
+	resolution string
+}
+
+const (
+	critical = "Critical"
+	warning  = "Warning"
+
+	resubmitFailed = " and resubmit the request if the operation failed."
+	fixProperty    = "Correct the value for the property in the request body" + resubmitFailed
+	fixParameter   = "Correct the value for the query parameter in the request" + resubmitFailed
+)
+
+// The keys of the entries in use.
+const (
+	keyGeneralError                 = "GeneralError"
+	keyInternalError                = "InternalError"
+	keyNoValidSession               = "NoValidSession"
+	keyResourceAtURIUnauthorized    = "ResourceAtUriUnauthorized"
+	keyInsufficientPrivilege        = "InsufficientPrivilege"
+	keySessionLimitExceeded         = "SessionLimitExceeded"
+	keyServiceTemporarilyUnavail    = "ServiceTemporarilyUnavailable"
+	keyResourceMissingAtURI         = "ResourceMissingAtURI"
+	keyOperationNotAllowed          = "OperationNotAllowed"
+	keyHeaderInvalid                = "HeaderInvalid"
+	keyPreconditionFailed           = "PreconditionFailed"
+	keyPayloadTooLarge              = "PayloadTooLarge"
+	keyMalformedJSON                = "MalformedJSON"
+	keyEmptyJSON                    = "EmptyJSON"
+	keyUnrecognizedRequestBody      = "UnrecognizedRequestBody"
+	keyPropertyMissing              = "PropertyMissing"
+	keyPropertyDuplicate            = "PropertyDuplicate"
+	keyPropertyUnknown              = "PropertyUnknown"
+	keyPropertyValueTypeError       = "PropertyValueTypeError"
+	keyPropertyValueError           = "PropertyValueError"
+	keyQueryParameterUnsupported    = "QueryParameterUnsupported"
+	keyQueryParameterValueError     = "QueryParameterValueError"
+	keyQueryNotSupportedOnOperation = "QueryNotSupportedOnOperation"
+	keyQueryNotSupportedOnResource  = "QueryNotSupportedOnResource"
+	keyCreateLimitReached           = "CreateLimitReachedForResource"
+)
+
+// messages is our table of the Base registry 1.22.
+var messages = map[string]message{
+	keyGeneralError:                 {"A general error has occurred.  See Resolution for information on how to resolve the error, or @Message.ExtendedInfo if Resolution is not provided.", critical, "None."},
+	keyInternalError:                {"The request failed due to an internal service error.  The service is still operational.", critical, "Resubmit the request.  If the problem persists, consider resetting the service."},
+	keyNoValidSession:               {"There is no valid session established with the implementation.", critical, "Establish a session before attempting any operations."},
+	keyResourceAtURIUnauthorized:    {"While accessing the resource at '%1', the service received an authorization error '%2'.", critical, "Ensure that the appropriate access is provided for the service in order for it to access the URI."},
+	keyInsufficientPrivilege:        {"There are insufficient privileges for the account or credentials associated with the current session to perform the requested operation.", critical, "Either abandon the operation or change the associated access rights" + resubmitFailed},
+	keySessionLimitExceeded:         {"The session establishment failed due to the number of simultaneous sessions exceeding the limit of the implementation.", critical, "Reduce the number of other sessions before trying to establish the session or increase the limit of simultaneous sessions, if supported."},
+	keyServiceTemporarilyUnavail:    {"The service is temporarily unavailable.  Retry in %1 seconds.", critical, "Wait for the indicated retry duration and retry the operation."},
+	keyResourceMissingAtURI:         {"The resource at the URI '%1' was not found.", critical, "Place a valid resource at the URI or correct the URI and resubmit the request."},
+	keyOperationNotAllowed:          {"The HTTP method is not allowed on this resource.", critical, "None."},
+	keyHeaderInvalid:                {"Header '%1' is invalid.", critical, "Resubmit the request with a valid request header."},
+	keyPreconditionFailed:           {"The ETag supplied did not match the ETag required to change this resource.", critical, "Try the operation again using the appropriate ETag."},
+	keyPayloadTooLarge:              {"The supplied payload exceeds the maximum size supported by the service.", critical, "Check that the supplied payload is correct and supported by this service."},
+	keyMalformedJSON:                {"The request body submitted was malformed JSON and could not be parsed by the receiving service.", critical, "Ensure that the request body is valid JSON and resubmit the request."},
+	keyEmptyJSON:                    {"The request body submitted contained an empty JSON object and the service is unable to process it.", warning, "Add properties in the JSON object and resubmit the request."},
+	keyUnrecognizedRequestBody:      {"The service detected a malformed request body that it was unable to interpret.", warning, "Correct the request body and resubmit the request if it failed."},
+	keyPropertyMissing:              {"The property %1 is a required property and must be included in the request.", warning, "Ensure that the property is in the request body and has a valid value" + resubmitFailed},
+	keyPropertyDuplicate:            {"The property %1 was duplicated in the request.", warning, "Remove the duplicate property from the request body" + resubmitFailed},
+	keyPropertyValueTypeError:       {"The value '%1' for the property %2 is not a type that the property can accept.", warning, fixProperty},
+	keyPropertyValueError:           {"The value provided for the property %1 is not valid.", warning, fixProperty},
+	keyQueryParameterUnsupported:    {"Query parameter '%1' is not supported.", warning, "Correct or remove the query parameter and resubmit the request."},
+	keyQueryParameterValueError:     {"The value for the parameter %1 is invalid.", warning, fixParameter},
+	keyQueryNotSupportedOnOperation: {"Querying is not supported with the requested operation.", warning, "Remove the query parameters" + resubmitFailed},
+	keyQueryNotSupportedOnResource:  {"Querying is not supported on the requested resource.", warning, "Remove the query parameters" + resubmitFailed},
+}
+
+// newMessage fills in the entry of key. A key that is not in the table gives
+// GeneralError.
+func newMessage(key string, args, related []string) Message {
+	m, ok := messages[key]
+	if !ok {
+		key, args = keyGeneralError, nil
+		m = messages[key]
+	}
+	if args == nil {
+		args = []string{}
+	}
+	return Message{
+		ODataType: messageType, MessageID: registry + key, Message: fill(m.text, args), MessageArgs: args,
+		RelatedProperties: related, Severity: m.severity, MessageSeverity: m.severity, Resolution: m.resolution,
+	}
+}
+
+// fill puts args in the place of %1 to %9, in one pass: an argument that
+// itself reads "%2" stays as it is.
+func fill(text string, args []string) string {
+	var b strings.Builder
+	for i := 0; i < len(text); i++ {
+		if text[i] != '%' || i+1 == len(text) || text[i+1] < '1' || text[i+1] > '9' {
+			b.WriteByte(text[i])
+			continue
+		}
+		i++
+		if n := int(text[i] - '1'); n < len(args) {
+			b.WriteString(args[n])
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,121 @@
+package redfish
+
+import "net/http"
+
+// open answers GET, HEAD and OPTIONS of the URIs that everybody may read.
+// Credentials in the request are neither needed nor looked at, a stale token
+// does no harm.
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, path string) {
+	if err := h.checkOpen(r, path); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	if r.Method == http.MethodOptions {
+		options(w, "GET, HEAD")
+		return
+	}
+	w.Header().Set("Allow", "GET, HEAD")
+	h.cfg.Open.ServeHTTP(w, withoutCredentials(r))
+}
+
+func (h *Handler) checkOpen(r *http.Request, path string) error {
+	if err := checkODataVersion(r); err != nil {
+		return err
+	}
+	// observed: redfishtool and gofish ask for application/json everywhere,
+	// also for the documents that have no JSON form.
+	types := []string{"application/json"}
+	switch path {
+	case metadataURI:
+		types = append(types, "application/xml")
+	case openAPIURI:
+		types = append(types, "application/yaml", "application/vnd.oai.openapi", "text/yaml")
+	}
+	if err := checkAccept(r, types...); err != nil {
+		return err
+	}
+	_, err := ownQuery(r, false)
+	return err
+}
+
+// serveOpen is what a service shows that has nothing but sessions.
+func serveOpen(w http.ResponseWriter, r *http.Request) {
+	path, err := Canonical(r.URL.EscapedPath())
+	if err != nil {
+		WriteError(w, r, err)
+		return
+	}
+	switch path {
+	case versionsURI:
+		// The validator compares the whole object.
+		writeJSON(w, r, http.StatusOK, map[string]string{"v1": rootURI})
+	case rootURI:
+		serve(w, r, "ServiceRoot.v1_20_0", MinimalRoot())
+	case odataURI:
+		writeJSON(w, r, http.StatusOK, odataDocument)
+	case metadataURI:
+		writeBody(w, r, http.StatusOK, "application/xml", []byte(metadata))
+	default:
+		w.Header().Del("Allow")
+		WriteError(w, r, missing(path, ""))
+	}
+}
+
+// MinimalRoot is the service root of a service that has nothing but sessions.
+// It stands in for a device's own where that cannot be had.
+func MinimalRoot() ServiceRoot {
+	return ServiceRoot{
+		ODataID: rootURI, ODataType: serviceRootType, ID: "RootService", Name: "Root Service",
+		RedfishVersion: redfishVersion, Product: "Postern",
+		SessionService: Ref{sessionServiceURI}, Links: ServiceRootLinks{Sessions: Ref{sessionsURI}},
+	}
+}
+
+// ServeMinimal answers GET and HEAD of the open URIs with documents of our own.
+func ServeMinimal(w http.ResponseWriter, r *http.Request) { serveOpen(w, r) }
+
+type odataService struct {
+	Name string `json:"name"`
+	Kind string `json:"kind"`
+	URL  string `json:"url"`
+}
+
+// odataDocument is the OData service document (DSP0266 1.8.1, 8.4.2).
+var odataDocument = struct {
+	Context string         `json:"@odata.context"`
+	Value   []odataService `json:"value"`
+}{
+	Context: metadataURI,
+	Value: []odataService{
+		{"Service", "Singleton", rootURI},
+		{"SessionService", "Singleton", sessionServiceURI},
+		{"Sessions", "Singleton", sessionsURI},
+	},
+}
+
+// metadata names the published schemas of what we serve and holds the entity
+// container in its first Schema, where the validator looks for it.
+const metadata = `<?xml version="1.0" encoding="UTF-8"?>
+<edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0">
+  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/ServiceRoot_v1.xml">
+    <edmx:Include Namespace="ServiceRoot"/>
+    <edmx:Include Namespace="ServiceRoot.v1_20_0"/>
+  </edmx:Reference>
+  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/SessionService_v1.xml">
+    <edmx:Include Namespace="SessionService"/>
+    <edmx:Include Namespace="SessionService.v1_2_0"/>
+  </edmx:Reference>
+  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/SessionCollection_v1.xml">
+    <edmx:Include Namespace="SessionCollection"/>
+  </edmx:Reference>
+  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/Session_v1.xml">
+    <edmx:Include Namespace="Session"/>
+    <edmx:Include Namespace="Session.v1_8_0"/>
+  </edmx:Reference>
+  <edmx:DataServices>
+    <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="Service">
+      <EntityContainer Name="Service" Extends="ServiceRoot.v1_20_0.ServiceContainer"/>
+    </Schema>
+  </edmx:DataServices>
+</edmx:Edmx>
+`
