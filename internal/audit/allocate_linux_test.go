@@ -34,4 +34,3 @@ func blocks(t *testing.T, name string) int64 {
 	}
 	return info.Sys().(*syscall.Stat_t).Blocks
 }
-

@@ -44,13 +44,13 @@ func recoverLast(dir, node string, c *chain) (recovered, error) {
 		}
 	}
 	segs = segs[:n]
-	r := recovered{}
+	r := recovered{open: map[opening]Record{}}
 	if n > 0 {
 		r.epoch = segs[n-1].epoch
 	}
 	last, tail := n-1, scanned{}
 	for ; last >= 0; last-- {
-		r.open = map[opening]Record{}
+		clear(r.open)
 		tail, err = scan(dir, segs[last], c, func(rec Record) { follow(r.open, rec) })
 		if err != nil {
 			return recovered{}, err
