@@ -73,6 +73,7 @@ func read(in io.Reader, out io.Writer) (counts, error) {
 	var c counts
 	output := map[string]*strings.Builder{} // of each test and package not yet ended
 	failedTests := map[string]bool{}        // by package
+	running := map[string]bool{}            // packages
 	r := bufio.NewReader(in)
 	for {
 		line, err := r.ReadString('\n')
@@ -82,14 +83,37 @@ func read(in io.Reader, out io.Writer) (counts, error) {
 				io.WriteString(out, line) // what go itself had to say
 			} else {
 				c.take(e, output, failedTests, out)
+				if e.Test == "" {
+					running[e.Package] = !ends(e.Action) && (e.Action == "start" || running[e.Package])
+				}
 			}
 		}
 		if errors.Is(err, io.EOF) {
+			c.cutOff(running, output, out)
 			return c, nil
 		}
 		if err != nil {
 			return c, err
 		}
+	}
+}
+
+func ends(action string) bool { return action == "pass" || action == "fail" || action == "skip" }
+
+// cutOff counts the packages that never came to an end, because the stage took
+// longer than it may.
+func (c *counts) cutOff(running map[string]bool, output map[string]*strings.Builder, out io.Writer) {
+	for p, is := range running {
+		if !is {
+			continue
+		}
+		c.failed++
+		for key, text := range output {
+			if strings.HasPrefix(key, p+" ") {
+				io.WriteString(out, text.String())
+			}
+		}
+		fmt.Fprintf(out, "FAIL  %s was cut off\n", p)
 	}
 }
 

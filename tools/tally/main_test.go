@@ -36,6 +36,7 @@ func TestTally(t *testing.T) {
 		{"red counts the package once", red, "unit: 0 passed, 1 failed", "", true},
 		{"does not build", broken, "syntax error", "", true},
 		{"does not build counts", good + broken, "unit: 1 passed, 1 failed", "", true},
+		{"cut off", good + `{"Action":"start","Package":"s"}` + "\n", "FAIL  s was cut off", "", true},
 		{"no test", "", "unit: 0 passed", "", true},
 		{"not JSON is shown", "go: no such tool\n" + good, "go: no such tool\n", "", false},
 	} {
