@@ -242,14 +242,14 @@ func (d *Device) Touch(ctx context.Context, l auth.Login) error {
 	a, err := d.ask(ctx, d.shared, http.MethodGet, path, l, nil, maxErrorBody)
 	switch {
 	case err != nil:
-		return fmt.Errorf("redfish: touch session: %w", clean(err, l.Secret))
+		return fmt.Errorf("redfish: touch session: %w", clean(err, l))
 	case a.status/100 == 2:
 		return nil
 	case a.status == http.StatusUnauthorized,
 		own && (a.status == http.StatusNotFound || a.status == http.StatusGone):
 		return fmt.Errorf("redfish: touch session: status %d: %w", a.status, auth.ErrNoSession)
 	}
-	return fmt.Errorf("redfish: touch session: %w", unexpected(a, l.Secret))
+	return fmt.Errorf("redfish: touch session: %w", unexpected(a, l))
 }
 
 // Logout ends the login's own session with its own token. nil: it is ended or
@@ -285,13 +285,13 @@ func (d *Device) end(ctx context.Context, l auth.Login, location string) error {
 	}
 	switch {
 	case err != nil:
-		return fmt.Errorf("redfish: end session: %w", clean(err, l.Secret))
+		return fmt.Errorf("redfish: end session: %w", clean(err, l))
 	case a.status/100 == 2, a.status == http.StatusNotFound, a.status == http.StatusGone:
 		return nil
 	case a.status == http.StatusUnauthorized:
 		return fmt.Errorf("redfish: end session: status %d: %w", a.status, auth.ErrNoSession)
 	}
-	return fmt.Errorf("redfish: end session: %w", unexpected(a, l.Secret))
+	return fmt.Errorf("redfish: end session: %w", unexpected(a, l))
 }
 
 func (d *Device) delete(ctx context.Context, l auth.Login, location string) (answer, error) {
@@ -312,11 +312,11 @@ func (d *Device) Idle(ctx context.Context, l auth.Login) (time.Duration, error) 
 	a, err := d.ask(ctx, d.shared, http.MethodGet, path, l, nil, maxListing)
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("redfish: read session service: %w", clean(err, l.Secret))
+		return 0, fmt.Errorf("redfish: read session service: %w", clean(err, l))
 	case a.status == http.StatusUnauthorized:
 		return 0, fmt.Errorf("redfish: read session service: status %d: %w", a.status, auth.ErrNoSession)
 	case a.status != http.StatusOK:
-		return 0, fmt.Errorf("redfish: read session service: %w", unexpected(a, l.Secret))
+		return 0, fmt.Errorf("redfish: read session service: %w", unexpected(a, l))
 	}
 	o, err := a.object()
 	if err != nil {
@@ -327,7 +327,7 @@ func (d *Device) Idle(ctx context.Context, l auth.Login) (time.Duration, error) 
 
 // unexpected describes an answer that is of no use, in the device's words
 // unless they hold the secret that the device was asked with.
-func unexpected(a answer, asked auth.Secret) error {
+func unexpected(a answer, asked auth.Login) error {
 	if said := a.said(); said != "" && !holds(said, asked) {
 		return fmt.Errorf("status %d: %s", a.status, said)
 	}
@@ -336,21 +336,21 @@ func unexpected(a answer, asked auth.Secret) error {
 
 // clean keeps an error whose text holds a secret from being shown: net/http
 // quotes what a device sent in the place of an answer.
-func clean(err error, asked auth.Secret) error {
+func clean(err error, asked auth.Login) error {
 	if holds(err.Error(), asked) {
 		return errors.New("an answer that cannot be shown")
 	}
 	return err
 }
 
-// holds reports whether text holds a secret, plain or as HTTP Basic would.
-func holds(text string, s auth.Secret) bool {
-	if s.IsZero() {
+// holds reports whether text holds the secret of a login, plain, as JSON
+// writes it, or as HTTP Basic does.
+func holds(text string, l auth.Login) bool {
+	if l.Secret.IsZero() {
 		return false
 	}
-	_, encoded, _ := strings.Cut(basicHeader("", s), " ")
-	// The secret's end in Base64 depends on what stands before it: compare a
-	// part that every alignment has is more than this needs. The user name is
-	// known where it matters, see loginBasic.
-	return strings.Contains(text, s.Reveal()) || strings.Contains(text, encoded)
+	quoted := encode(l.Secret.Reveal())
+	_, basic, _ := strings.Cut(basicHeader(l.Account, l.Secret), " ")
+	return strings.Contains(text, l.Secret.Reveal()) || strings.Contains(text, basic) ||
+		strings.Contains(text, string(quoted[1:len(quoted)-1]))
 }

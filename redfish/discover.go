@@ -48,7 +48,7 @@ func (d *Device) discover(ctx context.Context) (rootView, error) {
 	case a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
 		return rootView{}, nil
 	case a.status != http.StatusOK:
-		return rootView{}, &notReadyError{status: a.status, retry: d.retryAfter(a.header), err: unexpected(a, auth.Secret{})}
+		return rootView{}, &notReadyError{status: a.status, retry: d.retryAfter(a.header), err: unexpected(a, auth.Login{})}
 	}
 	o, err := a.object()
 	if err != nil {

@@ -111,13 +111,13 @@ func (d *Device) read(ctx context.Context, l auth.Login, path string) (o object,
 	a, err := d.ask(ctx, d.shared, http.MethodGet, path, l, nil, maxListing)
 	switch {
 	case err != nil:
-		return object{}, false, fmt.Errorf("redfish: list sessions: %w", clean(err, l.Secret))
+		return object{}, false, fmt.Errorf("redfish: list sessions: %w", clean(err, l))
 	case a.status == http.StatusUnauthorized:
 		return object{}, false, fmt.Errorf("redfish: list sessions: status %d: %w", a.status, auth.ErrNoSession)
 	case a.status == http.StatusNotFound, a.status == http.StatusGone:
 		return object{}, false, nil
 	case a.status != http.StatusOK:
-		return object{}, false, fmt.Errorf("redfish: list sessions: %w", unexpected(a, l.Secret))
+		return object{}, false, fmt.Errorf("redfish: list sessions: %w", unexpected(a, l))
 	}
 	if o, err = a.object(); err != nil {
 		return object{}, false, fmt.Errorf("redfish: list sessions: %s: %w", path, err)

@@ -85,16 +85,17 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 	body := encode(loginBody{UserName: string(c.Account), Password: c.Password.Reveal(), Context: nonce})
 	a, sent, err := d.once(ctx, http.MethodPost, collection, auth.Login{}, body)
 	if err == nil && a.status/100 == 3 && redirectPath(a.header, d.base) == collection+"/" {
-		// observed: older Supermicro (check_redfish PR 187). The one redirect that is followed. Nothing has been judged yet, so
-		// the second POST belongs to the same attempt.
+		// The one redirect that is followed. observed: older Supermicro
+		// (check_redfish PR 187). Nothing has been judged yet, so the second
+		// POST belongs to the same attempt.
 		a, sent, err = d.once(ctx, http.MethodPost, collection+"/", auth.Login{}, body)
 		sent = true
 	}
 	if err != nil {
-		return auth.Login{}, noAnswer(sent, err, c.Password)
+		return auth.Login{}, noAnswer(sent, err, BasicLogin(c))
 	}
 	if a.status/100 != 2 {
-		return auth.Login{}, d.refusal(a, nonce, c.Password)
+		return auth.Login{}, d.refusal(a, nonce, BasicLogin(c))
 	}
 	return d.accepted(ctx, c, a, nonce, collection)
 }
@@ -111,7 +112,7 @@ func (d *Device) once(ctx context.Context, method, path string, l auth.Login, bo
 }
 
 // noAnswer is a login that nothing came back for.
-func noAnswer(sent bool, err error, asked auth.Secret) *auth.LoginError {
+func noAnswer(sent bool, err error, asked auth.Login) *auth.LoginError {
 	outcome := auth.NotJudged
 	if sent {
 		outcome = auth.Unknown
@@ -120,7 +121,7 @@ func noAnswer(sent bool, err error, asked auth.Secret) *auth.LoginError {
 }
 
 // refusal judges an answer that gave no login (DESIGN 2.2 for the classes).
-func (d *Device) refusal(a answer, nonce string, asked auth.Secret) *auth.LoginError {
+func (d *Device) refusal(a answer, nonce string, asked auth.Login) *auth.LoginError {
 	le := &auth.LoginError{
 		Sent: true, Status: a.status, RetryAfter: d.retryAfter(a.header),
 		Err: fmt.Errorf("redfish: log in: %w", unexpected(a, asked)),
@@ -212,14 +213,14 @@ func (d *Device) loginBasic(ctx context.Context, c auth.Credential, root rootVie
 		a, sent, err := d.once(ctx, http.MethodGet, path, l, nil)
 		switch {
 		case err != nil:
-			return auth.Login{}, noAnswer(sent, err, c.Password)
+			return auth.Login{}, noAnswer(sent, err, BasicLogin(c))
 		case a.status/100 == 2:
 			if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
 				l.DeviceDate = t
 			}
 			return l, nil
 		}
-		if le = d.refusal(a, "", c.Password); !noSessions(a.status) {
+		if le = d.refusal(a, "", l); !noSessions(a.status) {
 			break
 		}
 	}
