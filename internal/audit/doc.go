@@ -21,10 +21,9 @@
 //
 // Some things are recorded before they happen and again when their outcome is
 // known: call.begin and call.end, lease.login and lease.login.end, lease.logout
-// and lease.logout.end, session.start and the attempt that it came from, joined
-// by Ref. After a crash the next epoch closes a call with the outcome "unknown";
-// the others are handed to whoever knows what became of them (Pending): the
-// lease manager and the authority.
+// and lease.logout.end, session.start and attempt, joined by Ref. After a crash
+// the next epoch closes a call with the outcome "unknown"; the others are handed
+// to those who alone know what became of them (Pending).
 //
 // The first record of a segment is followed by the begins that were still open
 // (marked carried), so that a start reads one segment and not a whole epoch.

@@ -291,6 +291,8 @@ func TestAfterACrash(t *testing.T) {
 		Record{Event: LeaseLogin, Ref: "l1", Target: "bmc1"},
 		Record{Event: LeaseLogin, Ref: "l2"}, Record{Event: LeaseLoginEnd, Ref: "l2"},
 		Record{Event: LeaseLogout, Ref: "l2"},
+		Record{Event: SessionStart, Ref: "s1"}, Record{Event: Attempt, Ref: "s1"}, Record{Event: Attempt},
+		Record{Event: SessionStart, Ref: "s2"},
 		Record{Event: CallBegin}) // without Ref it is not followed
 	for epoch := int64(2); epoch <= 4; epoch++ {
 		l = mustOpen(t, config(dir, epoch), nil)
@@ -298,7 +300,7 @@ func TestAfterACrash(t *testing.T) {
 		for _, r := range l.Pending() {
 			pending = append(pending, r.Event+" "+r.Ref)
 		}
-		equal(t, fmt.Sprint("pending in epoch ", epoch), pending, []string{"lease.login l1", "lease.logout l2"})
+		equal(t, fmt.Sprint("pending in epoch ", epoch), pending, []string{"lease.login l1", "lease.logout l2", "session.start s2"})
 	}
 	var end Record
 	for r, err := range Read(dir, Filter{Event: CallEnd, Last: 1}) {
@@ -310,7 +312,7 @@ func TestAfterACrash(t *testing.T) {
 	if end.Ref != "cut" || end.Outcome != OutcomeUnknown || end.Epoch != 2 || end.Caller != "ann" || end.Method != "POST" || end.Path != "/x" {
 		t.Errorf("the call that was cut ends as %+v", end)
 	}
-	mustAppend(t, l, Record{Event: LeaseLoginEnd, Ref: "l1", Outcome: OutcomeNotDone}, Record{Event: LeaseLogoutEnd, Ref: "l2"})
+	mustAppend(t, l, Record{Event: LeaseLoginEnd, Ref: "l1", Outcome: OutcomeNotDone}, Record{Event: LeaseLogoutEnd, Ref: "l2"}, Record{Event: Attempt, Ref: "s2"})
 	l = mustOpen(t, config(dir, 5), nil)
 	if p := l.Pending(); len(p) != 0 {
 		t.Errorf("still pending: %+v", p)

@@ -37,10 +37,9 @@ const (
 
 // endOf maps what begins something to what ends it.
 var endOf = map[string]string{
-	CallBegin:   CallEnd,
-	LeaseLogin:  LeaseLoginEnd,
-	LeaseLogout: LeaseLogoutEnd,
-
+	CallBegin:    CallEnd,
+	LeaseLogin:   LeaseLoginEnd,
+	LeaseLogout:  LeaseLogoutEnd,
 	SessionStart: Attempt,
 }
 
