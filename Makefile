@@ -15,6 +15,7 @@ STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 export CGO_ENABLED := 0
 export POSTERN_SKIPS := $(CURDIR)/.cache/skips
+export POSTERN_BINARY := $(CURDIR)/bin/postern
 
 # These change what TLS clients verify and where they connect, so the package
 # registries may need them and no test may see them.

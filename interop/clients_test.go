@@ -103,6 +103,7 @@ var scenes = []scene{
 	aioSession, aioBasic, aioRelogin,
 	suSession, suBasic, suAuto, suRelogin,
 	toolBasicScene, toolSessionScene,
+	{"redfish_utilities", "rf_raw_request, rf_power_reset, rf_boot_override (a session each)", rfTools},
 	{"curl", "HPE's page, \"Redfish authentication and sessions\": 401, Basic, TokenAndUrl in both forms, use, list, DELETE", seedLines},
 	{"curl", "reset and boot override", curlEffects},
 }
@@ -203,4 +204,63 @@ func toolWait(run func(...string) (map[string]any, error), id string, read func(
 		}
 	}
 	return fmt.Errorf("the system says %v, want %v", got, want)
+}
+
+// rfTools uses the scripts of the Redfish Tacklebox, which know sessions alone.
+func rfTools(t *testing.T, _ *world, e endpoint) error {
+	run := func(script string, args ...string) ([]byte, error) {
+		args = append([]string{venv(t, script), "-u", e.user, "-p", e.password, "-r", e.base}, args...)
+		return runClient(t, nil, venv(t, "python"), args...)
+	}
+	get := func(path string, into any) error {
+		out, err := run("rf_raw_request.py", "-req", path)
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal(out, into); err != nil {
+			return fmt.Errorf("rf_raw_request printed %q: %w", out, err)
+		}
+		return nil
+	}
+	var list struct {
+		Members []struct {
+			Path string `json:"@odata.id"`
+		}
+	}
+	if err := get("/redfish/v1/Systems", &list); err != nil {
+		return err
+	}
+	if len(list.Members) <= e.system {
+		return fmt.Errorf("%d systems are listed, want more than %d", len(list.Members), e.system)
+	}
+	var system map[string]any
+	path := list.Members[e.system].Path
+	if err := get(path, &system); err != nil {
+		return err
+	}
+	state, kind := "On", "On"
+	if system["PowerState"] == "On" {
+		state, kind = "Off", "ForceOff"
+	}
+	source := "Pxe"
+	if bootTarget(system) == "Pxe" {
+		source = "Hdd"
+	}
+	id, _ := system["Id"].(string)
+	if _, err := run("rf_power_reset.py", "-s", id, "-t", kind); err != nil {
+		return err
+	}
+	if _, err := run("rf_boot_override.py", "-s", id, "-t", source); err != nil {
+		return err
+	}
+	for end := time.Now().Add(30 * time.Second); time.Now().Before(end); {
+		clear(system)
+		if err := get(path, &system); err != nil {
+			return err
+		}
+		if system["PowerState"] == state && bootTarget(system) == source {
+			return nil
+		}
+	}
+	return fmt.Errorf("the system says %v and %v, want %s and %s", system["PowerState"], bootTarget(system), state, source)
 }

@@ -18,7 +18,10 @@ import (
 	"time"
 )
 
-// binary builds bin/postern once for all tests.
+// binaryEnv names a binary that was built already.
+const binaryEnv = "POSTERN_BINARY"
+
+// binary builds bin/postern, once for all tests, unless one is named.
 func binary(t testing.TB) string {
 	t.Helper()
 	path, err := build()
@@ -29,6 +32,9 @@ func binary(t testing.TB) string {
 }
 
 var build = sync.OnceValues(func() (string, error) {
+	if path := os.Getenv(binaryEnv); path != "" {
+		return path, nil
+	}
 	path, err := filepath.Abs("../bin/postern")
 	if err != nil {
 		return "", err
