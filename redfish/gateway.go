@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -27,6 +28,14 @@ var responseHeaders = []string{
 	"Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Range",
 	"Content-Type", "ETag", "Last-Modified", "Link", "Location", "OData-Version", "Retry-After",
 }
+
+// RequestHeaders lists what of a caller's headers may reach the device, in the
+// letter case in which they are sent.
+func RequestHeaders() []string { return slices.Clone(requestHeaders) }
+
+// ResponseHeaders lists what of a device's headers may reach the caller, in the
+// letter case of Redfish's documents.
+func ResponseHeaders() []string { return slices.Clone(responseHeaders) }
 
 // CopyRequestHeaders copies to dst what of a caller's headers src may reach
 // the device.

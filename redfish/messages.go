@@ -18,9 +18,11 @@ const (
 	critical = "Critical"
 	warning  = "Warning"
 
-	resubmitFailed = " and resubmit the request if the operation failed."
-	fixProperty    = "Correct the value for the property in the request body" + resubmitFailed
-	fixParameter   = "Correct the value for the query parameter in the request" + resubmitFailed
+	resubmitFailed     = " and resubmit the request if the operation failed."
+	fixProperty        = "Correct the value for the property in the request body" + resubmitFailed
+	fromList           = "Choose a value from the enumeration list that the implementation can support" + resubmitFailed
+	fixActionParameter = "Correct the value for the parameter in the request body" + resubmitFailed
+	fixParameter       = "Correct the value for the query parameter in the request" + resubmitFailed
 )
 
 // The keys of the entries in use.
@@ -50,6 +52,14 @@ const (
 	keyQueryNotSupportedOnOperation = "QueryNotSupportedOnOperation"
 	keyQueryNotSupportedOnResource  = "QueryNotSupportedOnResource"
 	keyCreateLimitReached           = "CreateLimitReachedForResource"
+	keyPropertyNotWritable          = "PropertyNotWritable"
+	keyPropertyValueNotInList       = "PropertyValueNotInList"
+	keyNoOperation                  = "NoOperation"
+	keyActionParameterMissing       = "ActionParameterMissing"
+	keyActionParameterUnknown       = "ActionParameterUnknown"
+	keyActionParameterValueError    = "ActionParameterValueError"
+	keyActionParameterValueNotInSet = "ActionParameterValueNotInList"
+	keyActionParameterValueType     = "ActionParameterValueTypeError"
 )
 
 // messages is our table of the Base registry 1.22.
@@ -76,6 +86,16 @@ var messages = map[string]message{
 	keyQueryParameterUnsupported:    {"Query parameter '%1' is not supported.", warning, "Correct or remove the query parameter and resubmit the request."},
 	keyQueryParameterValueError:     {"The value for the parameter %1 is invalid.", warning, fixParameter},
 	keyQueryNotSupportedOnOperation: {"Querying is not supported with the requested operation.", warning, "Remove the query parameters" + resubmitFailed},
+	keyCreateLimitReached:           {"The create operation failed because the resource has reached the limit of possible resources.", critical, "Either delete resources and resubmit the request if the operation failed or do not resubmit the request."},
+	keyPropertyUnknown:              {"The property %1 is not in the list of valid properties for the resource.", warning, "Remove the unknown property from the request body" + resubmitFailed},
+	keyPropertyNotWritable:          {"The property %1 is a read-only property and cannot be assigned a value.", warning, "Remove the property from the request body" + resubmitFailed},
+	keyPropertyValueNotInList:       {"The value '%1' for the property %2 is not in the list of acceptable values.", warning, fromList},
+	keyNoOperation:                  {"The request body submitted contain no data to act upon and no changes to the resource took place.", warning, "Add properties in the JSON object and resubmit the request."},
+	keyActionParameterMissing:       {"The action %1 requires the parameter %2 to be present in the request body.", critical, "Supply the action with the required parameter in the request body when the request is resubmitted."},
+	keyActionParameterUnknown:       {"The action %1 was submitted with the invalid parameter %2.", warning, "Correct the invalid action parameter" + resubmitFailed},
+	keyActionParameterValueError:    {"The value for the parameter %1 in the action %2 is invalid.", warning, fixActionParameter},
+	keyActionParameterValueNotInSet: {"The value '%1' for the parameter %2 in the action %3 is not in the list of acceptable values.", warning, fromList},
+	keyActionParameterValueType:     {"The value '%1' for the parameter %2 in the action %3 is not a type that the parameter can accept.", warning, fixActionParameter},
 	keyQueryNotSupportedOnResource:  {"Querying is not supported on the requested resource.", warning, "Remove the query parameters" + resubmitFailed},
 }
 
