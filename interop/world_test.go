@@ -239,7 +239,7 @@ func (w *world) startReadyBin(name, bin string, args ...string) (*proc, ready) {
 	if err := os.Remove(file); err != nil && !errors.Is(err, os.ErrNotExist) {
 		w.t.Fatal(err)
 	}
-	p := w.start(name, bin, append(args, "--ready-file", file)...)
+	p := w.start(name, bin, append(args, "--log-level", "debug", "--ready-file", file)...)
 	end := time.Now().Add(startLimit)
 	for {
 		if data, err := os.ReadFile(file); err == nil {
