@@ -101,16 +101,15 @@ func (t *Table) behind() bool {
 // waits long for the one connection that writes.
 const chunk = 500
 
-// sweep ends what has expired, in memory, in the audit and in the store.
+// sweep ends what has expired, in memory, in the audit and in the store. When it
+// returns nil no row is left of what was over before the call.
 func (t *Table) sweep(ctx context.Context, now time.Time) error {
 	t.reap(now)
+	t.settling.Lock()
+	defer t.settling.Unlock()
 	for {
-		t.endMu.Lock()
-		n := min(len(t.endings), chunk)
-		batch := t.endings[:n:n]
-		t.endings = t.endings[n:]
-		t.endMu.Unlock()
-		if n == 0 {
+		batch := t.takeEndings()
+		if len(batch) == 0 {
 			return nil
 		}
 		if err := t.settle(ctx, batch, now); err != nil {
@@ -120,6 +119,15 @@ func (t *Table) sweep(ctx context.Context, now time.Time) error {
 			return err
 		}
 	}
+}
+
+func (t *Table) takeEndings() []ending {
+	t.endMu.Lock()
+	defer t.endMu.Unlock()
+	n := min(len(t.endings), chunk)
+	batch := t.endings[:n:n]
+	t.endings = t.endings[n:]
+	return batch
 }
 
 // settle records endings, all at once so that they share a sync, and then deletes

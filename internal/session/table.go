@@ -90,8 +90,9 @@ type Table struct {
 	flush sync.Mutex    // one flush at a time; guards the entries' stored times
 	wake  chan struct{} // tells Run of endings
 
-	endMu   sync.Mutex // guards endings
-	endings []ending   // over in memory, still to be recorded and deleted
+	settling sync.Mutex // one takes from endings at a time
+	endMu    sync.Mutex // guards endings
+	endings  []ending   // over in memory, still to be recorded and deleted
 }
 
 // New returns an empty Table; see Load.
