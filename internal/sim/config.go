@@ -1,0 +1,115 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/postern/postern/auth"
+)
+
+// Defaults of a Config.
+const (
+	DefaultSlots = 4                // sessions; as few as the smaller BMCs give
+	DefaultIdle  = 30 * time.Minute // what most of them ship with
+	DefaultName  = "bmc"
+)
+
+// A Config says how a device is and behaves.
+type Config struct {
+	// User and Password are the device's Administrator; both are needed.
+	User     auth.AccountName
+	Password auth.Secret
+	// Accounts are further ones; names must differ.
+	Accounts []Account
+
+	// Name is the device's host name; its UUIDs and serial number are made
+	// from it, so that two devices in one place should have two names. Empty: DefaultName.
+	Name string
+	// Slots is how many sessions may live at once, whoever they belong to.
+	// 0: DefaultSlots. Negative: no limit.
+	Slots int
+	// Idle is how long a session may go unused. 0: DefaultIdle.
+	Idle time.Duration
+	// Latency is how long answers take.
+	Latency Latency
+	// Lockout is how many wrong passwords in a row lock an account. 0: never.
+	Lockout int
+	// LockoutFor is how long a lock holds. 0: for as long as the device runs.
+	LockoutFor time.Duration
+	// ClockOffset is added to the true time on the device's clock: in its Date
+	// header and in every time it tells. Timeouts are not affected.
+	ClockOffset time.Duration
+	// Faults are the device's misbehaviours, NAME or NAME=VALUE of Faults.
+	Faults []string
+
+	// Tree is what the device serves. nil: the built-in, living tree.
+	Tree *Tree
+
+	// Journal gets the device's view of every request, one JSON line with one
+	// Write each, before the answer leaves. nil: none.
+	Journal io.Writer
+
+	Now func() time.Time // nil: time.Now
+	Log *slog.Logger     // nil: silence
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Name == "" {
+		c.Name = DefaultName
+	}
+	if c.Slots == 0 {
+		c.Slots = DefaultSlots
+	}
+	if c.Idle == 0 {
+		c.Idle = DefaultIdle
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if c.Tree == nil {
+		tree, err := builtIn()
+		if err != nil {
+			return c, fmt.Errorf("sim: built-in tree: %w", err)
+		}
+		c.Tree = tree
+	}
+	return c, c.check()
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Idle < 0:
+		return fmt.Errorf("sim: idle timeout %v is negative", c.Idle)
+	case c.Lockout < 0:
+		return fmt.Errorf("sim: lockout after %d wrong passwords is negative", c.Lockout)
+	case c.LockoutFor < 0:
+		return fmt.Errorf("sim: lockout for %v is negative", c.LockoutFor)
+	}
+	seen := make(map[auth.AccountName]bool)
+	for _, a := range c.accounts() {
+		switch {
+		case a.Name == "" || a.Password.IsZero():
+			return errors.New("sim: an account needs a name and a password")
+		case a.Role != auth.Administrator && a.Role != auth.Operator && a.Role != auth.ReadOnly:
+			return fmt.Errorf("sim: account %q: role %q is not Administrator, Operator or ReadOnly", a.Name, a.Role)
+		case seen[a.Name]:
+			return fmt.Errorf("sim: account %q is given twice", a.Name)
+		}
+		seen[a.Name] = true
+	}
+	return nil
+}
+
+// accounts returns all of them, the Administrator first.
+func (c *Config) accounts() []Account {
+	return append([]Account{{c.User, c.Password, auth.Administrator}}, c.Accounts...)
+}
+
+// clock is the device's clock.
+func (c *Config) clock() time.Time { return c.Now().Add(c.ClockOffset) }

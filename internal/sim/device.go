@@ -1,0 +1,96 @@
+package sim
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/postern/postern/redfish"
+)
+
+// A Device is one simulated Redfish device. It has no goroutines and needs no
+// closing. Safe for concurrent use.
+type Device struct {
+	cfg     Config
+	faults  *faults
+	journal *journal
+	auth    *authority
+	store   *store
+	uploads uploads
+	entries logEntries
+	inner   *redfish.Handler
+
+	logins, refused, full, calls atomic.Int64
+}
+
+// listener is the one place where a device's sessions are valid.
+const listener = "device"
+
+// New returns a device that has just been switched on.
+func New(cfg Config) (*Device, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	f, err := parseFaults(cfg.Faults)
+	if err != nil {
+		return nil, errors.Join(errors.New("sim"), err)
+	}
+	d := &Device{cfg: cfg, faults: &f, store: newStore(cfg.Tree)}
+	d.journal = &journal{w: cfg.Journal, now: cfg.Now, log: cfg.Log}
+	d.auth = newAuthority(cfg, d.faults, d.journal)
+	if cfg.Tree.living {
+		d.addAccounts()
+		d.entries.first, d.entries.last = 1, len(d.store.members(logPath+"/Entries"))
+	}
+	guarded := http.HandlerFunc(d.serve)
+	d.inner, err = redfish.New(redfish.Config{
+		Authority: d.auth, Listener: listener, Profile: redfish.Generic(), Next: guarded, Open: guarded,
+		Realm: cfg.Name, SessionIdle: cfg.Idle, Log: cfg.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Handler returns the device's web server. It is to be served over TLS, and
+// over HTTP/1.1 alone: over anything else it shows nothing but its open URIs.
+func (d *Device) Handler() http.Handler { return http.HandlerFunc(d.answer) }
+
+// Stats are a device's counters since it was switched on.
+type Stats struct {
+	Sessions int   // living now
+	Slots    int   // Config.Slots with its default; negative: no limit
+	Logins   int64 // sessions made
+	Refused  int64 // logins and Basic calls refused, Full ones included
+	Full     int64 // logins refused because no slot was free
+	Calls    int64 // all other requests
+	Locked   bool  // at least one account is locked
+	Upload   Upload
+}
+
+// Stats returns the counters as they are now.
+func (d *Device) Stats() Stats {
+	sessions, locked := d.auth.state()
+	return Stats{
+		Sessions: sessions, Slots: d.cfg.Slots, Locked: locked,
+		Logins: d.logins.Load(), Refused: d.refused.Load(), Full: d.full.Load(), Calls: d.calls.Load(),
+		Upload: d.uploads.latest(),
+	}
+}
+
+// DropSessions ends every session, as a reset of the BMC does. The journal
+// shows them as expired.
+func (d *Device) DropSessions() { d.auth.drop() }
+
+// powerState is the system's, for what else shows it.
+func (d *Device) powerState() string {
+	v := lookup(d.store.get(systemPath).body, "PowerState")
+	if len(v) < 2 {
+		return ""
+	}
+	return unquote(v)
+}
+
+var _ redfish.Authority = (*authority)(nil)

@@ -1,0 +1,139 @@
+package sim
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/redfish"
+)
+
+// The resources of the built-in tree (tree/) that do something.
+const (
+	systemPath   = rootPath + "/Systems/1"
+	chassisPath  = rootPath + "/Chassis/1"
+	managerPath  = rootPath + "/Managers/1"
+	networkPath  = managerPath + "/NetworkProtocol"
+	logPath      = managerPath + "/LogServices/Log"
+	updatePath   = rootPath + "/UpdateService"
+	accountsPath = rootPath + "/AccountService/Accounts"
+	managerNet   = managerPath + "/EthernetInterfaces/1"
+	mediaPath    = managerPath + "/VirtualMedia"
+	uploadPath   = updatePath + "/upload"
+)
+
+// shows add to a stored resource what changes by itself or differs from device
+// to device. None of it enters the ETag, which stays the same until somebody
+// writes.
+var shows = map[string]func(d *Device, body []byte) []byte{
+	rootPath: func(d *Device, body []byte) []byte {
+		return putValue(body, d.uuid("service"), "UUID")
+	},
+	systemPath: func(d *Device, body []byte) []byte {
+		body = putValue(body, d.uuid("system"), "UUID")
+		return putValue(body, d.serial(), "SerialNumber")
+	},
+	systemPath + "/EthernetInterfaces/1": func(d *Device, body []byte) []byte { return d.showMAC(body, 1) },
+	systemPath + "/EthernetInterfaces/2": func(d *Device, body []byte) []byte { return d.showMAC(body, 2) },
+	chassisPath: func(d *Device, body []byte) []byte {
+		body = putValue(body, d.serial(), "SerialNumber")
+		return putValue(body, d.powerState(), "PowerState")
+	},
+	managerPath: func(d *Device, body []byte) []byte {
+		body = putValue(body, d.uuid("manager"), "UUID")
+		body = putValue(body, d.uuid("service"), "ServiceEntryPointUUID")
+		return putValue(body, d.dateTime(), "DateTime")
+	},
+	networkPath: func(d *Device, body []byte) []byte {
+		body = d.showHostName(body)
+		return put(body, lookup(body, "HostName"), "FQDN")
+	},
+	managerNet:                          func(d *Device, body []byte) []byte { return d.showHostName(d.showMAC(body, 0)) },
+	logPath:                             func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
+	updatePath:                          func(d *Device, body []byte) []byte { return putValue(body, d.uploads.show(), "Oem", "Postern") },
+	rootPath + "/AccountService":        (*Device).showLockout,
+	chassisPath + "/EnvironmentMetrics": (*Device).showEnvironment,
+	chassisPath + "/ThermalSubsystem/ThermalMetrics": (*Device).showThermal,
+}
+
+func (d *Device) dateTime() string { return d.cfg.clock().UTC().Format(time.RFC3339) }
+
+// digest is what a device's own numbers are made from.
+func (d *Device) digest(of string) [sha256.Size]byte {
+	return sha256.Sum256([]byte("postern simulated device\x00" + d.cfg.Name + "\x00" + of))
+}
+
+// uuid is a UUID of version 8 (RFC 9562, 5.8), the same at every start.
+func (d *Device) uuid(of string) string {
+	b := d.digest(of)
+	b[6] = b[6]&0x0f | 0x80
+	b[8] = b[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:16])
+}
+
+func (d *Device) serial() string {
+	b := d.digest("serial number")
+	return "SIM" + hex.EncodeToString(b[:5])
+}
+
+func (d *Device) showMAC(body []byte, n int) []byte {
+	b := d.digest("ethernet " + strconv.Itoa(n))
+	mac := fmt.Sprintf("02:%02x:%02x:%02x:%02x:%02x", b[0], b[1], b[2], b[3], b[4])
+	return putValue(putValue(body, mac, "MACAddress"), mac, "PermanentMACAddress")
+}
+
+// showHostName names the device after its Config until somebody renames it.
+func (d *Device) showHostName(body []byte) []byte {
+	if string(lookup(body, "HostName")) != `""` {
+		return body
+	}
+	return putValue(body, d.cfg.Name, "HostName")
+}
+
+func (d *Device) showLockout(body []byte) []byte {
+	body = putValue(body, d.cfg.Lockout, "AccountLockoutThreshold")
+	return putValue(body, int64(d.cfg.LockoutFor/time.Second), "AccountLockoutDuration")
+}
+
+// addAccounts makes the resources of the device's accounts.
+func (d *Device) addAccounts() {
+	var uris []string
+	for i, a := range d.cfg.accounts() {
+		id := strconv.Itoa(i + 1)
+		uris = append(uris, accountsPath+"/"+id)
+		d.store.set(accountsPath+"/"+id, accountBody(a, id))
+	}
+	d.store.setMembers(accountsPath, uris)
+}
+
+func accountBody(a Account, id string) []byte {
+	return mustJSON(struct {
+		ODataID      string                 `json:"@odata.id"`
+		ODataType    string                 `json:"@odata.type"`
+		ID           string                 `json:"Id"`
+		Name         string                 `json:"Name"`
+		UserName     auth.AccountName       `json:"UserName"`
+		Password     *string                `json:"Password"`
+		RoleID       auth.Role              `json:"RoleId"`
+		Enabled      bool                   `json:"Enabled"`
+		Locked       bool                   `json:"Locked"`
+		AccountTypes []string               `json:"AccountTypes"`
+		Links        map[string]redfish.Ref `json:"Links"`
+	}{
+		accountsPath + "/" + id, "#ManagerAccount.v1_14_1.ManagerAccount", id, "Account " + id, a.Name, nil, a.Role,
+		true, false, []string{"Redfish"}, map[string]redfish.Ref{"Role": {ID: rootPath + "/AccountService/Roles/" + string(a.Role)}},
+	})
+}
+
+// mustJSON encodes a value of our own making, which cannot fail.
+func mustJSON(v any) []byte {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return []byte("null")
+	}
+	return b
+}

@@ -1,0 +1,62 @@
+package sim
+
+import (
+	"strconv"
+	"sync"
+)
+
+// maxLog is MaxNumberOfRecords of the log: the oldest entry makes room.
+const maxLog = 100
+
+// logEntries numbers the entries of a device's log. The entries themselves are
+// resources like any other.
+type logEntries struct {
+	mu    sync.Mutex // guards the two, and keeps entries in order
+	first int        // the oldest that is still there
+	last  int        // ids are never used again
+}
+
+// record adds an entry to the log.
+func (d *Device) record(severity, message string) {
+	e := &d.entries
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	e.last++
+	id := strconv.Itoa(e.last)
+	d.store.set(logPath+"/Entries/"+id, mustJSON(struct {
+		ODataID   string `json:"@odata.id"`
+		ODataType string `json:"@odata.type"`
+		ID        string `json:"Id"`
+		Name      string `json:"Name"`
+		EntryType string `json:"EntryType"`
+		Severity  string `json:"Severity"`
+		Created   string `json:"Created"`
+		Message   string `json:"Message"`
+	}{logPath + "/Entries/" + id, "#LogEntry.v1_21_0.LogEntry", id, "Log Entry " + id, "Event", severity, d.dateTime(), message}))
+	d.forget(e.last - maxLog)
+}
+
+// clearLog empties the log.
+func (d *Device) clearLog() {
+	e := &d.entries
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	d.forget(e.last)
+}
+
+// forget removes the entries up to a number and lists the rest; both locks are held.
+func (d *Device) forget(upTo int) {
+	e := &d.entries
+	for ; e.first <= upTo; e.first++ {
+		d.store.unset(logPath + "/Entries/" + strconv.Itoa(e.first))
+	}
+	var uris []string
+	for n := e.first; n <= e.last; n++ {
+		uris = append(uris, logPath+"/Entries/"+strconv.Itoa(n))
+	}
+	d.store.setMembers(logPath+"/Entries", uris)
+}

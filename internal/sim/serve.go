@@ -1,0 +1,246 @@
+package sim
+
+import (
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/redfish"
+)
+
+// serve answers for the tree: behind the logins, and for the open URIs. The
+// checks come in the order that DSP0266 gives them: the resource (404), its
+// methods (405), the privilege (403), then what the request itself says.
+func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
+	path, err := redfish.Canonical(r.URL.EscapedPath())
+	if err != nil {
+		redfish.WriteError(w, r, err)
+		return
+	}
+	path = strings.TrimSuffix(path, "/")
+	e := d.endpoint(path)
+	if e == nil {
+		redfish.WriteError(w, r, missing(path))
+		return
+	}
+	act, ok := e[r.Method]
+	if !ok {
+		redfish.WriteError(w, r, &redfish.Problem{Status: http.StatusMethodNotAllowed, Key: "OperationNotAllowed", Allow: e.allow()})
+		return
+	}
+	if !mayCall(r, path) {
+		redfish.WriteError(w, r, auth.ErrForbidden)
+		return
+	}
+	w.Header().Set("Allow", e.allow())
+	if err := act(w, r, path); err != nil {
+		redfish.WriteError(w, r, err)
+	}
+}
+
+// An endpoint is what may be done at one path, by method.
+type endpoint map[string]func(w http.ResponseWriter, r *http.Request, path string) error
+
+// methods in the order in which Allow lists them.
+var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete}
+
+func (e endpoint) allow() string {
+	var list []string
+	for _, m := range methods {
+		if e[m] != nil {
+			list = append(list, m)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// endpoint returns what is at path, nil for nothing.
+func (d *Device) endpoint(path string) endpoint {
+	if d.store.tree.living {
+		if e := livingEndpoints[path]; e != nil {
+			return e(d)
+		}
+	} else if d.store.tree.targets[path] {
+		return endpoint{http.MethodPost: d.mockAction}
+	}
+	f := d.store.get(path)
+	if f == nil {
+		return d.alias(path)
+	}
+	e := endpoint{http.MethodGet: d.read, http.MethodHead: d.read}
+	switch {
+	case f.media != mediaJSON || path == rootPath:
+	case d.store.tree.living:
+		if writable[path] != nil {
+			e[http.MethodPatch] = d.patch
+		}
+	case f.has("Members"):
+		e[http.MethodPost] = d.mockCreate
+	default:
+		e[http.MethodPatch] = d.mockPatch
+		e[http.MethodDelete] = d.mockDelete
+	}
+	return e
+}
+
+// alias is what a collection's Members take besides the collection itself
+// (DSP0266 1.20.0, 7.9).
+func (d *Device) alias(path string) endpoint {
+	at, ok := strings.CutSuffix(path, "/Members")
+	if list := d.store.get(at); !ok || d.store.tree.living || list == nil || !list.has("Members") {
+		return nil
+	}
+	return endpoint{http.MethodPost: func(w http.ResponseWriter, r *http.Request, _ string) error {
+		return d.mockCreate(w, r, at)
+	}}
+}
+
+// mayCall is the device's whole privilege model: everybody reads, an Operator
+// changes what belongs to systems, chassis and virtual media, an Administrator
+// everything (the predefined roles of DSP0266 1.20.0, 13.3.10, in short).
+func mayCall(r *http.Request, path string) bool {
+	p, ok := auth.PrincipalFrom(r.Context())
+	switch {
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		return true
+	case !ok:
+		return false
+	case p.Role == auth.Administrator:
+		return true
+	}
+	return p.Role == auth.Operator && (within(path, rootPath+"/Systems") || within(path, rootPath+"/Chassis") ||
+		strings.Contains(path, "/VirtualMedia/"))
+}
+
+// read answers GET and HEAD.
+func (d *Device) read(w http.ResponseWriter, r *http.Request, path string) error {
+	f := d.store.get(path)
+	if f == nil { // deleted since
+		return missing(path)
+	}
+	if f.media == mediaJSON && !accepts(r, f.media) {
+		return &redfish.Problem{Status: http.StatusNotAcceptable, Key: "HeaderInvalid", Args: []string{"Accept"}}
+	}
+	body := d.render(path, f)
+	switch {
+	case f.media != mediaJSON:
+	case r.URL.RawQuery != "":
+		var err error
+		if body, err = d.query(r, body); err != nil {
+			return err
+		}
+	default:
+		if setHeader(w, "ETag", f.etag); matches(r.Header.Values("If-None-Match"), f.etag) {
+			w.WriteHeader(http.StatusNotModified)
+			return nil
+		}
+	}
+	d.write(w, r, http.StatusOK, f.media, body)
+	return nil
+}
+
+// render returns the body of a file as the device shows it now.
+func (d *Device) render(path string, f *file) []byte {
+	body := f.body
+	if d.store.tree.living {
+		if show := shows[path]; show != nil {
+			body = show(d, body)
+		}
+		if s, ok := sensorOf[path]; ok {
+			body = putValue(body, d.reading(s.sensor), s.member...)
+		}
+		if id, ok := strings.CutPrefix(path, accountsPath+"/"); ok {
+			body = putValue(body, d.auth.locked(id), "Locked")
+		}
+		if writable[path] != nil || within(path, accountsPath) {
+			body = putValue(body, f.etag, "@odata.etag")
+		}
+	}
+	if path == rootPath && d.faults.noSessions {
+		body = cut(cut(body, "SessionService"), "Sessions")
+	}
+	return body
+}
+
+// write sends a whole answer.
+func (d *Device) write(w http.ResponseWriter, r *http.Request, status int, media string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", media)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	setHeader(w, "OData-Version", "4.0")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	if media == mediaJSON {
+		if link := describedBy(body); link != "" {
+			h.Set("Link", link)
+		}
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		w.Write(body) // an error here is the peer's going away
+	}
+}
+
+// done is the answer to a change that has nothing to show.
+func (d *Device) done(w http.ResponseWriter) error {
+	setHeader(w, "OData-Version", "4.0")
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// setHeader keeps the letter case that http.Header.Set would change.
+func setHeader(w http.ResponseWriter, name, value string) {
+	h := w.Header()
+	h.Del(name)
+	h[name] = []string{value}
+}
+
+// accepts reports whether an Accept header, absent or not, takes the media type.
+func accepts(r *http.Request, media string) bool {
+	fields := r.Header.Values("Accept")
+	if len(fields) == 0 {
+		return true
+	}
+	for item := range strings.SplitSeq(strings.Join(fields, ","), ",") {
+		mt, params, err := mime.ParseMediaType(item)
+		if err != nil || params["q"] == "0" {
+			continue
+		}
+		if mt == "*/*" || mt == "application/*" || mt == media {
+			return true
+		}
+	}
+	return false
+}
+
+// matches reports whether the value of a conditional header names the strong
+// tag. A value with anything in it that is no entity tag names nothing.
+func matches(fields []string, etag string) bool {
+	list := strings.TrimSpace(strings.Join(fields, ","))
+	if list == "*" {
+		return true
+	}
+	found := false
+	for item := range strings.SplitSeq(list, ",") {
+		item = strings.TrimSpace(item)
+		tag := strings.TrimPrefix(item, "W/")
+		if len(tag) < 2 || tag[0] != '"' || strings.IndexByte(tag[1:], '"') != len(tag)-2 {
+			return false
+		}
+		found = found || item == etag // strong comparison (RFC 9110, 8.8.3.2)
+	}
+	return found
+}
+
+// precondition checks If-Match against the file; the store is locked, so that
+// nothing comes between the check and the write.
+func precondition(r *http.Request, f *file) error {
+	fields := r.Header.Values("If-Match")
+	if len(fields) == 0 || matches(fields, f.etag) {
+		return nil
+	}
+	return &redfish.Problem{Status: http.StatusPreconditionFailed, Key: "PreconditionFailed"}
+}
