@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +27,7 @@ type Problem struct {
 	Key        string        // of the Base registry; unknown or empty: GeneralError
 	Args       []string      // arguments of the message
 	Related    []string      // JSON pointers to the members in question: "#/Password"
-	Text       string        // a sentence for the person; replaces GeneralError's text, and the resolution of others
+	Text       string        // a sentence for the person; in the place of GeneralError's text, behind that of others
 	Allow      string        // for 405
 	RetryAfter time.Duration // 0: none; rounded up to whole seconds
 	More       []Problem     // further messages of the same answer
@@ -57,7 +56,9 @@ func (p *Problem) message() Message {
 	case strings.HasSuffix(m.MessageID, "."+keyGeneralError):
 		m.Message = p.Text
 	default:
-		m.Resolution = p.Text
+		// Message may say more than the registry does; most clients show
+		// nothing else.
+		m.Message += "  " + p.Text
 	}
 	return m
 }
@@ -159,66 +160,29 @@ func general(status int, text string, err error) *Problem {
 	return &Problem{Status: status, Key: keyGeneralError, Text: text, Err: err}
 }
 
-// The refusals of a gateway. Each text tells a person what to do; err is the
-// cause, for logs only.
-
-// DeviceFull refuses because every session that the device may give is in use.
-func DeviceFull(target string, retry time.Duration, err error) error {
-	return unavailable(retry, fmt.Sprintf("Every session that %s may give is in use. Retry later.", target), err)
-}
-
-// DeviceBusy refuses because the wait for the device was too long, or because
-// the server is about to stop.
-func DeviceBusy(target string, retry time.Duration, err error) error {
-	return unavailable(retry, fmt.Sprintf("Too many calls wait for %s. Retry later.", target), err)
-}
-
-// DeviceDown refuses because the device cannot be reached or does not answer.
-func DeviceDown(target string, err error) error {
-	return general(http.StatusBadGateway, fmt.Sprintf("The device %s cannot be reached or gave no usable answer.", target), err)
-}
-
-// CredentialBlocked refuses because the device refused the stored credential,
-// which is therefore not tried again.
-func CredentialBlocked(target string, retry time.Duration, err error) error {
-	return unavailable(retry, fmt.Sprintf(
-		"The device refused the credential stored for %s, and it is not tried again so that the account is not locked. "+
-			"Correct the stored password, or run `postern target check %s`.", target, target), err)
-}
-
-// CertificateMismatch refuses because the device shows a certificate that is
-// not the one expected. Nothing was sent to it.
-func CertificateMismatch(target string, err error) error {
-	return general(http.StatusBadGateway, fmt.Sprintf(
-		"The certificate of %s is not the one expected, so nothing was sent to it. "+
-			"Run `postern target pin %s` if the change is intended.", target, target), err)
+// Refuse returns a Problem with a sentence for the person and the message that
+// fits the status. retry is told with 503 (at least a second) and, when it is
+// not zero, with others. err is the cause, for logs only.
+func Refuse(status int, text string, retry time.Duration, err error) error {
+	p := general(status, text, err)
+	p.RetryAfter = retry
+	switch status {
+	case http.StatusServiceUnavailable:
+		p = unavailable(retry, text, err)
+	case http.StatusForbidden:
+		p.Key = keyInsufficientPrivilege
+	case http.StatusRequestEntityTooLarge:
+		p.Key = keyPayloadTooLarge
+	}
+	return p
 }
 
 // Forbidden refuses because the rules do not allow the call.
 func Forbidden(reason string, err error) error {
-	return &Problem{Status: http.StatusForbidden, Key: keyInsufficientPrivilege, Text: reason, Err: err}
+	return Refuse(http.StatusForbidden, reason, 0, err)
 }
 
 // Ambiguous refuses because the request can be read in two ways.
 func Ambiguous(reason string) error {
 	return general(http.StatusBadRequest, "The request can be read in two ways: "+reason+".", nil)
-}
-
-// ReplaceErrorBody returns the body to show for an error answer of a device
-// whose own body says nothing to a Redfish client (empty, HTML, plain text),
-// and whether it takes the place of body. JSON objects stay as they are.
-// observed: bmcweb sends empty bodies with 401 and 403, iDRAC 8 HTML.
-func ReplaceErrorBody(status int, contentType string, body []byte) ([]byte, bool) {
-	if status < 400 {
-		return body, false
-	}
-	mt, _, err := mime.ParseMediaType(contentType)
-	if err == nil && (mt == "application/json" || strings.HasSuffix(mt, "+json")) && isObject(body) {
-		return body, false
-	}
-	text := "The device answered " + strconv.Itoa(status)
-	if t := http.StatusText(status); t != "" {
-		text += " " + t
-	}
-	return encode(general(status, text+" without saying more.", nil).body()), true
 }

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"mime"
 	"net/http"
-	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -21,8 +22,8 @@ var requestHeaders = []string{
 	"Last-Event-ID", "OData-MaxVersion", "OData-Version", "Range",
 }
 
-// responseHeaders are what of a device's answer reaches the caller. Location
-// and Link are rewritten. Not among them: tokens, cookies, WWW-Authenticate,
+// responseHeaders are what of a device's answer reaches the caller. The
+// gateway rewrites Location and Link. Not among them: tokens, cookies, WWW-Authenticate,
 // Strict-Transport-Security, Connection, and Cache-Control (ours).
 var responseHeaders = []string{
 	"Accept-Ranges", "Allow", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Range",
@@ -37,119 +38,53 @@ func RequestHeaders() []string { return slices.Clone(requestHeaders) }
 // letter case of Redfish's documents.
 func ResponseHeaders() []string { return slices.Clone(responseHeaders) }
 
-// CopyRequestHeaders copies to dst what of a caller's headers src may reach
-// the device.
-func CopyRequestHeaders(dst, src http.Header) { copyHeaders(dst, src, requestHeaders) }
+// RequestHeaders lists the headers of a caller that may reach the device, in
+// the letter case of Redfish's documents.
+func (p Profile) RequestHeaders() []string { return slices.Clone(requestHeaders) }
 
-// CopyResponseHeaders copies to dst what of a device's headers src may reach
-// the caller, in the letter case of Redfish's documents. Location and Link are
-// copied as they are: see RewriteLocation and RewriteLink.
-func CopyResponseHeaders(dst, src http.Header) { copyHeaders(dst, src, responseHeaders) }
+// ResponseHeaders lists the headers of a device that may reach the caller, in
+// the letter case of Redfish's documents.
+func (p Profile) ResponseHeaders() []string { return slices.Clone(responseHeaders) }
 
-func copyHeaders(dst, src http.Header, names []string) {
-	for _, name := range names {
-		if v := src.Values(name); len(v) > 0 {
-			delHeader(dst, name)
-			dst[name] = append([]string(nil), v...)
-		}
+// ErrorBody returns the body to show for an error answer of a device whose own
+// says nothing to a Redfish client (empty, HTML, plain text), and its media
+// type. ok is false where the device's own will do: a JSON object.
+// observed: bmcweb sends empty bodies with 401 and 403, iDRAC 8 HTML.
+func (p Profile) ErrorBody(status int, contentType string, body []byte) (shown []byte, mediaType string, ok bool) {
+	if status < 400 {
+		return nil, "", false
 	}
+	mt, _, err := mime.ParseMediaType(contentType)
+	if err == nil && (mt == "application/json" || strings.HasSuffix(mt, "+json")) && isObject(body) {
+		return nil, "", false
+	}
+	text := "The device answered " + strconv.Itoa(status)
+	if t := http.StatusText(status); t != "" {
+		text += " " + t
+	}
+	problem := Problem{Status: status, Key: keyGeneralError, Text: text + " without saying more."}
+	return encode(problem.body()), "application/json", true
 }
 
-// RewriteLocation makes a device's Location one of ours: an absolute URL of
-// the device (deviceURL, scheme and host) becomes frontBase plus its path and
-// query, byte for byte; a relative reference stays. A URL of anybody else is
-// an error: the caller must not be sent there.
-func RewriteLocation(value, deviceURL, frontBase string) (string, error) {
-	if !printable(value) {
-		return "", fmt.Errorf("redfish: location with characters that a URL cannot hold")
+// Document returns what is shown of a device's document at an open URI: the
+// service root with our sessions in it, others as they are. ok is false where
+// body is no such document.
+func (p Profile) Document(path string, body []byte) (shown []byte, ok bool) {
+	switch path {
+	case rootURI:
+		root, _, err := AddSessions(body)
+		return root, err == nil
+	case versionsURI, odataURI:
+		_, err := decodeObject(body)
+		return body, err == nil
+	case metadataURI:
+		return body, bytes.HasPrefix(bytes.TrimLeft(body, " \t\r\n\xEF\xBB\xBF"), []byte("<"))
 	}
-	scheme, authority, rest := splitURL(value)
-	if authority == "" && scheme == "" {
-		return value, nil
-	}
-	if !sameHost(scheme, authority, deviceURL) {
-		return "", fmt.Errorf("redfish: location %q leads away from the device", value)
-	}
-	return strings.TrimSuffix(frontBase, "/") + rest, nil
+	return body, len(body) > 0
 }
 
-// RewriteLink does the same for each target of a Link header. Targets at other
-// hosts stay: they name published schemas.
-func RewriteLink(value, deviceURL, frontBase string) string {
-	var b strings.Builder
-	for {
-		open := strings.IndexByte(value, '<')
-		if open < 0 {
-			break
-		}
-		end := strings.IndexByte(value[open:], '>')
-		if end < 0 {
-			break
-		}
-		target := value[open+1 : open+end]
-		if moved, err := RewriteLocation(target, deviceURL, frontBase); err == nil {
-			target = moved
-		}
-		b.WriteString(value[:open+1] + target + ">")
-		value = value[open+end+1:]
-	}
-	return b.String() + value
-}
-
-// splitURL takes a URL apart without changing a byte of what is behind the
-// authority. Both are empty for a relative reference.
-func splitURL(s string) (scheme, authority, rest string) {
-	if strings.HasPrefix(s, "//") {
-		s = s[2:]
-	} else {
-		var ok bool
-		if scheme, s, ok = strings.Cut(s, "://"); !ok || strings.ContainsAny(scheme, "/?#") {
-			return "", "", scheme
-		}
-	}
-	if i := strings.IndexAny(s, "/?#"); i >= 0 {
-		authority, rest = s[:i], s[i:]
-	} else {
-		authority = s
-	}
-	if authority == "" {
-		authority = "\x00" // nobody's
-	}
-	return scheme, authority, rest
-}
-
-// sameHost compares with the default ports filled in. A user name is nobody's.
-func sameHost(scheme, authority, base string) bool {
-	u, err := url.Parse(base)
-	if err != nil || u.Host == "" {
-		return false
-	}
-	if scheme == "" {
-		scheme = u.Scheme
-	}
-	return strings.EqualFold(scheme, u.Scheme) && withPort(scheme, authority) == withPort(u.Scheme, u.Host)
-}
-
-func withPort(scheme, host string) string {
-	host = strings.ToLower(host)
-	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
-		return host
-	}
-	if strings.EqualFold(scheme, "http") {
-		return host + ":80"
-	}
-	return host + ":443"
-}
-
-// printable reports whether s is visible ASCII throughout.
-func printable(s string) bool {
-	for i := 0; i < len(s); i++ {
-		if s[i] <= ' ' || s[i] >= 0x7F {
-			return false
-		}
-	}
-	return true
-}
+// ServeMinimal answers GET and HEAD of the open URIs with documents of our own.
+func (p Profile) ServeMinimal(w http.ResponseWriter, r *http.Request) { serveOpen(w, r) }
 
 // AddSessions returns a device's service root with SessionService and
 // Links.Sessions naming ours. Where they do so already (one trailing slash

@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -80,4 +81,59 @@ func redirectPath(h http.Header, base string) string {
 		return rest
 	}
 	return ""
+}
+
+// splitURL takes a URL apart without changing a byte of what is behind the
+// authority. Both are empty for a relative reference.
+func splitURL(s string) (scheme, authority, rest string) {
+	if strings.HasPrefix(s, "//") {
+		s = s[2:]
+	} else {
+		var ok bool
+		if scheme, s, ok = strings.Cut(s, "://"); !ok || strings.ContainsAny(scheme, "/?#") {
+			return "", "", scheme
+		}
+	}
+	if i := strings.IndexAny(s, "/?#"); i >= 0 {
+		authority, rest = s[:i], s[i:]
+	} else {
+		authority = s
+	}
+	if authority == "" {
+		authority = "\x00" // nobody's
+	}
+	return scheme, authority, rest
+}
+
+// sameHost compares with the default ports filled in. A user name is nobody's.
+func sameHost(scheme, authority, base string) bool {
+	u, err := url.Parse(base)
+	if err != nil || u.Host == "" {
+		return false
+	}
+	if scheme == "" {
+		scheme = u.Scheme
+	}
+	return strings.EqualFold(scheme, u.Scheme) && withPort(scheme, authority) == withPort(u.Scheme, u.Host)
+}
+
+func withPort(scheme, host string) string {
+	host = strings.ToLower(host)
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		return host
+	}
+	if strings.EqualFold(scheme, "http") {
+		return host + ":80"
+	}
+	return host + ":443"
+}
+
+// printable reports whether s is visible ASCII throughout.
+func printable(s string) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] >= 0x7F {
+			return false
+		}
+	}
+	return true
 }

@@ -50,7 +50,7 @@ func serveOpen(w http.ResponseWriter, r *http.Request) {
 		// The validator compares the whole object.
 		writeJSON(w, r, http.StatusOK, map[string]string{"v1": rootURI})
 	case rootURI:
-		serve(w, r, "ServiceRoot.v1_20_0", MinimalRoot())
+		serve(w, r, "ServiceRoot.v1_20_0", minimalRoot())
 	case odataURI:
 		writeJSON(w, r, http.StatusOK, odataDocument)
 	case metadataURI:
@@ -61,18 +61,15 @@ func serveOpen(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// MinimalRoot is the service root of a service that has nothing but sessions.
+// minimalRoot is the service root of a service that has nothing but sessions.
 // It stands in for a device's own where that cannot be had.
-func MinimalRoot() ServiceRoot {
+func minimalRoot() ServiceRoot {
 	return ServiceRoot{
 		ODataID: rootURI, ODataType: serviceRootType, ID: "RootService", Name: "Root Service",
 		RedfishVersion: redfishVersion, Product: "Postern",
 		SessionService: Ref{sessionServiceURI}, Links: ServiceRootLinks{Sessions: Ref{sessionsURI}},
 	}
 }
-
-// ServeMinimal answers GET and HEAD of the open URIs with documents of our own.
-func ServeMinimal(w http.ResponseWriter, r *http.Request) { serveOpen(w, r) }
 
 type odataService struct {
 	Name string `json:"name"`
