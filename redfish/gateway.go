@@ -30,14 +30,6 @@ var responseHeaders = []string{
 	"Content-Type", "ETag", "Last-Modified", "Link", "Location", "OData-Version", "Retry-After",
 }
 
-// RequestHeaders lists what of a caller's headers may reach the device, in the
-// letter case in which they are sent.
-func RequestHeaders() []string { return slices.Clone(requestHeaders) }
-
-// ResponseHeaders lists what of a device's headers may reach the caller, in the
-// letter case of Redfish's documents.
-func ResponseHeaders() []string { return slices.Clone(responseHeaders) }
-
 // RequestHeaders lists the headers of a caller that may reach the device, in
 // the letter case of Redfish's documents.
 func (p Profile) RequestHeaders() []string { return slices.Clone(requestHeaders) }
