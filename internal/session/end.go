@@ -105,6 +105,11 @@ const chunk = 500
 // returns nil no row is left of what was over before the call.
 func (t *Table) sweep(ctx context.Context, now time.Time) error {
 	t.reap(now)
+	return t.drain(ctx, now)
+}
+
+// drain records and deletes what is over in memory.
+func (t *Table) drain(ctx context.Context, now time.Time) error {
 	t.settling.Lock()
 	defer t.settling.Unlock()
 	for {
@@ -215,7 +220,7 @@ func (t *Table) Run(ctx context.Context) error {
 		var err error
 		select {
 		case <-t.wake:
-			err = t.sweep(ctx, t.cfg.Now())
+			err = t.drain(ctx, t.cfg.Now())
 		case <-tick.C:
 			err = t.Flush(ctx)
 		case <-ctx.Done():

@@ -201,31 +201,45 @@ func (x *index) drop(accountID string, version int64, role auth.Role, keep strin
 	return out
 }
 
-// dropOver takes out what has ended at now. The verdict on each falls under the
-// lock that find holds while it notes a use.
+// dropOver takes out what has ended at now, and says why each did.
 func (x *index) dropOver(now int64) (out []*entry, why []string) {
-	var over []*entry
-	var reasons []string
 	for i := range x.shards {
-		sh := &x.shards[i]
-		sh.mu.Lock()
-		for token, e := range sh.entries {
-			if e.used.Load() > now {
-				e.used.Store(now) // the clock was set back; no session gains by that
+		for _, e := range x.shards[i].over(now) {
+			reason := x.shards[i].delete(e, now)
+			if reason != "" && x.remove(e) { // else it was used, or ended, meanwhile
+				out, why = append(out, e), append(why, reason)
 			}
-			if reason := e.over(now); reason != "" {
-				delete(sh.entries, token)
-				over, reasons = append(over, e), append(reasons, reason)
-			}
-		}
-		sh.mu.Unlock()
-	}
-	for i, e := range over {
-		if x.remove(e) { // else somebody ended it meanwhile
-			out, why = append(out, e), append(why, reasons[i])
 		}
 	}
 	return out, why
+}
+
+// over looks through all entries for those that have ended at now. Token checks
+// go on meanwhile.
+func (sh *shard) over(now int64) (out []*entry) {
+	sh.mu.RLock()
+	defer sh.mu.RUnlock()
+	for _, e := range sh.entries {
+		if e.used.Load() > now {
+			e.used.Store(now) // the clock was set back; no session gains by that
+		}
+		if e.over(now) != "" {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// delete takes e out if it has ended at now, and says why. The verdict falls under
+// the lock that find holds while it notes a use.
+func (sh *shard) delete(e *entry, now int64) string {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	why := e.over(now)
+	if why != "" && sh.entries[e.token] == e {
+		delete(sh.entries, e.token)
+	}
+	return why
 }
 
 func (x *index) byID(id string) *entry {
