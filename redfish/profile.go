@@ -44,6 +44,15 @@ func FindProfile(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("redfish: no profile %q", name)
 }
 
+// Profiles returns the names of all profiles.
+func Profiles() []string {
+	var names []string
+	for _, p := range profiles {
+		names = append(names, p.Name)
+	}
+	return names
+}
+
 // BasicOpensSession reports whether a call with HTTP Basic makes a session at
 // the device.
 func (p Profile) BasicOpensSession() bool { return p.OpensSession }
