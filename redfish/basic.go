@@ -14,7 +14,7 @@ import (
 // Base64, no colon, control characters, no user, no password.
 func parseBasic(header string) (auth.AccountName, auth.Secret, bool) {
 	scheme, rest, ok := strings.Cut(header, " ")
-	if !ok || !strings.EqualFold(scheme, "Basic") {
+	if !ok || !strings.EqualFold(scheme, "Basic") || hasControl(header) {
 		return "", auth.Secret{}, false
 	}
 	raw, err := base64.StdEncoding.Strict().DecodeString(strings.Trim(rest, " "))

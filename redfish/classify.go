@@ -162,18 +162,19 @@ func judgeQuery(kind Kind, path string, params []parameter) (reach int, err erro
 		if slices.Contains(passedOn, "$"+name) {
 			name = "$" + name
 		}
-		if name[0] != '$' && name != "only" && name != "excerpt" {
+		dollar := strings.HasPrefix(name, "$")
+		if !dollar && name != "only" && name != "excerpt" {
 			continue // the vendor's own
 		}
 		switch {
 		case kind == KindEffect:
 			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnOperation}
-		case name[0] == '$' && !slices.Contains(passedOn, name), name[0] == '$' && kind == KindOpen:
+		case dollar && (kind == KindOpen || !slices.Contains(passedOn, name)):
 			// The open URIs are shown from memory, as they are.
 			return 0, unsupportedParameter(p.name, "")
 		case seen[name]:
 			return 0, Ambiguous("the query holds " + name + " twice")
-		case name[0] != '$' && p.assigned:
+		case !dollar && p.assigned:
 			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryParameterValueError, Args: []string{p.name}}
 		case kind == KindOpen && name == "only":
 			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}

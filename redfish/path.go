@@ -153,11 +153,11 @@ func locate(path string) place {
 		}
 		return placeSession
 	}
-	if below(path, sessionServiceURI) {
-		return placeNothing
-	}
-	if spelling(path) != "" {
+	switch {
+	case spelling(path) != "":
 		return placeMisspelt
+	case below(path, sessionServiceURI):
+		return placeNothing
 	}
 	return placeElsewhere
 }
