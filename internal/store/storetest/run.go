@@ -9,6 +9,7 @@ import (
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/lease"
 	"github.com/postern/postern/internal/session"
+	"github.com/postern/postern/internal/target"
 )
 
 // A Store is what the suite tests.
@@ -16,6 +17,7 @@ type Store interface {
 	account.Store
 	session.Store
 	lease.Store
+	target.Store
 }
 
 // Run runs the whole suite. open returns a new, empty store each time.
@@ -23,6 +25,7 @@ func Run(t *testing.T, open func(*testing.T) Store) {
 	t.Run("account", func(t *testing.T) { Accounts(t, func(t *testing.T) Core { return open(t) }) })
 	t.Run("session", func(t *testing.T) { Sessions(t, func(t *testing.T) Core { return open(t) }) })
 	t.Run("lease", func(t *testing.T) { Leases(t, func(t *testing.T) lease.Store { return open(t) }) })
+	t.Run("target", func(t *testing.T) { Targets(t, func(t *testing.T) target.Store { return open(t) }) })
 }
 
 // Core is what accounts and sessions are tested on together: one ends the other.

@@ -1,0 +1,140 @@
+package target
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/postern/postern/auth"
+)
+
+const (
+	// maxPassword bounds what is read from a source, in bytes. No device takes as much.
+	maxPassword = 4 << 10
+	// commandLimit bounds the run of a password command: callers wait for it.
+	commandLimit = 10 * time.Second
+	// commandGrace is how long a child of an ended command may hold its output.
+	commandGrace = time.Second
+)
+
+// read gets the password from its source. exposed is the mode of a file that
+// others than its owner can reach, else 0.
+func (s source) read(ctx context.Context) (password auth.Secret, exposed fs.FileMode, err error) {
+	var b []byte
+	switch s.kind {
+	case "file":
+		b, exposed, err = readPassword(s.value)
+	case "env":
+		v, ok := os.LookupEnv(s.value)
+		if !ok {
+			return auth.Secret{}, 0, fmt.Errorf("environment variable %s is not set", s.value)
+		}
+		b = []byte(v)
+	default:
+		b, err = runPassword(ctx, s.value)
+	}
+	if err != nil {
+		return auth.Secret{}, 0, err
+	}
+	if len(b) > maxPassword {
+		return auth.Secret{}, 0, fmt.Errorf("%s holds more than %d bytes", s, maxPassword)
+	}
+	if s.kind != "env" {
+		b = dropNewline(b)
+	}
+	if len(b) == 0 {
+		return auth.Secret{}, 0, fmt.Errorf("%s is empty", s)
+	}
+	return auth.NewSecret(string(b)), exposed, nil
+}
+
+// String names the source without the arguments of a command, which may be secret.
+func (s source) String() string {
+	switch s.kind {
+	case "file":
+		return "password file " + s.value
+	case "env":
+		return "environment variable " + s.value
+	}
+	return "the output of password command " + filepath.Base(strings.Fields(s.value)[0])
+}
+
+// dropNewline drops one newline at the end, as editors write it.
+func dropNewline(b []byte) []byte {
+	if b, ok := bytes.CutSuffix(b, []byte("\n")); ok {
+		return bytes.TrimSuffix(b, []byte("\r"))
+	}
+	return b
+}
+
+func readPassword(path string) ([]byte, fs.FileMode, error) {
+	// Stat first: opening a pipe would wait for its writer.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("password file: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, fmt.Errorf("password file %s is not a regular file; it is read before every login", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, fmt.Errorf("password file: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
+	if err != nil {
+		return nil, 0, fmt.Errorf("password file: %w", err)
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return b, mode, nil
+	}
+	return b, 0, nil
+}
+
+// runPassword runs a command line, split at blanks, without a shell. What it
+// writes to stderr is not shown: it may hold the secret.
+func runPassword(ctx context.Context, line string) ([]byte, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit, fmt.Errorf("it ran longer than %s", commandLimit))
+	defer cancel()
+	fields := strings.Fields(line)
+	out := &boundedBuffer{}
+	cmd := exec.CommandContext(ctx, fields[0], fields[1:]...)
+	cmd.Stdout = out
+	cmd.WaitDelay = commandGrace
+	err := cmd.Run()
+	if out.Len() > maxPassword {
+		return out.Bytes(), nil // too much is the news, not how the command then died
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if failed, ok := errors.AsType[*exec.Error](err); ok {
+		err = failed.Err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("password command %s: %w", filepath.Base(fields[0]), err)
+	}
+	return out.Bytes(), nil
+}
+
+var errTooMuch = errors.New("too much output")
+
+// A boundedBuffer takes one byte more than a password may have, and then fails,
+// which ends the command.
+type boundedBuffer struct{ bytes.Buffer }
+
+func (b *boundedBuffer) Write(p []byte) (int, error) {
+	if room := maxPassword + 1 - b.Len(); len(p) > room {
+		b.Buffer.Write(p[:room])
+		return room, errTooMuch
+	}
+	return b.Buffer.Write(p)
+}
