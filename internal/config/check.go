@@ -3,12 +3,13 @@ package config
 import (
 	"fmt"
 	"net"
-	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/postern/postern/internal/target"
 )
 
 // maxCount bounds budget and in_flight: no device of the families has more
@@ -70,16 +71,23 @@ func (d *document) target(i int, known []Known) (Target, error) {
 	if t.Profile != "" && !slices.Contains(profiles, t.Profile) {
 		return fail("profile", fmt.Sprintf("unknown profile %q of family %s", t.Profile, t.Family), "left out, or one of: "+strings.Join(profiles, ", "))
 	}
-	if msg := badURL(t.URL); msg != "" {
-		return fail("url", msg, "write it like https://10.0.0.7 or https://bmc.example:8443")
+	if t.URL == "" {
+		return fail("url", "a target without url", "write it like https://10.0.0.7 or https://bmc.example:8443")
+	}
+	if t.URL, err = target.CanonicalURL(t.URL); err != nil {
+		return fail("url", err.Error(), "")
 	}
 	if r.CAFile != "" && r.Pin != "" {
 		return fail("pin", "ca_file and pin exclude each other", "a pin alone decides; remove one of the two")
 	}
+	if t.Pin != "" {
+		if t.Pin, err = target.ParsePin(t.Pin); err != nil {
+			return fail("pin", err.Error(), "postern serve --target shows the pin of a device")
+		}
+	}
 	if t.User == "" {
 		return fail("user", fmt.Sprintf("target %q has no user", t.Name), "user: the device account that Postern logs in with")
 	}
-	t.URL = strings.TrimSuffix(t.URL, "/")
 	if t.Source, err = d.source(i); err != nil {
 		return Target{}, err
 	}
@@ -231,31 +239,4 @@ func SplitAddress(s string) (host string, port int, err error) {
 		return "", 0, bad
 	}
 	return host, port, nil
-}
-
-// badURL says what is wrong with the base URL of a device, or "".
-func badURL(s string) string {
-	if s == "" {
-		return "a target without url"
-	}
-	u, err := url.Parse(s)
-	switch {
-	case err != nil || u.Host == "" || u.Hostname() == "":
-		return fmt.Sprintf("url %q is not a URL", strings.ToValidUTF8(redactURL(s), "?"))
-	case u.User != nil:
-		return "the url holds a user or password"
-	case u.Scheme != "https":
-		return fmt.Sprintf("the url's scheme is %q, not https", u.Scheme)
-	case u.Path != "" && u.Path != "/", u.RawQuery != "", u.ForceQuery, u.Fragment != "":
-		return fmt.Sprintf("url %q has more than a host and a port", s)
-	}
-	return ""
-}
-
-// redactURL drops what stands before an @, which may be a password.
-func redactURL(s string) string {
-	if i := strings.LastIndexByte(s, '@'); i >= 0 {
-		return "..." + s[i:]
-	}
-	return s
 }

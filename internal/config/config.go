@@ -11,6 +11,9 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/target"
 )
 
 // maxFile bounds the configuration and each CA file, in bytes: thousands of
@@ -95,6 +98,9 @@ func Load(path string, known []Known) (*File, error) {
 				"paths are relative to the configuration file", "targets", i, "ca_file")
 		}
 		f.Targets[i].CAPEM = string(pem)
+		if err := checkCA(f.Targets[i]); err != nil {
+			return nil, doc.fail(fmt.Sprintf("ca_file %s: %v", name, err), "", "targets", i, "ca_file")
+		}
 	}
 	return f, nil
 }
@@ -104,6 +110,13 @@ func Load(path string, known []Known) (*File, error) {
 func Parse(name string, data []byte, known []Known) (*File, error) {
 	f, _, err := parse(name, data, known)
 	return f, err
+}
+
+// checkCA says what is wrong with the CA of a target that is right otherwise.
+func checkCA(t Target) error {
+	return errors.Unwrap(target.Validate(target.Target{
+		Name: t.Name, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Account: auth.AccountName(t.User),
+	}))
 }
 
 func readBounded(path string) ([]byte, error) {

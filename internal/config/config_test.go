@@ -1,6 +1,11 @@
 package config
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
@@ -33,14 +38,15 @@ func TestLoadExample(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "postern.yaml")
 	write(t, path, example)
-	write(t, filepath.Join(dir, "bmc-ca.pem"), "PEM")
+	ca := newCA(t)
+	write(t, filepath.Join(dir, "bmc-ca.pem"), ca)
 	f, err := Load(path, known)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := &File{
 		Targets: []Target{{
-			Name: "bmc1", Family: "redfish", Profile: "ilo", URL: "https://10.0.0.7", CAPEM: "PEM", User: "postern",
+			Name: "bmc1", Family: "redfish", Profile: "ilo", URL: "https://10.0.0.7", CAPEM: ca, User: "postern",
 			Source: "file:" + filepath.Join(dir, "bmc1.pw"), Auth: "auto", Budget: 3, Exclusive: true,
 		}},
 		Listeners: []Listener{{Family: "redfish", Host: "0.0.0.0", Port: 443, All: true, Names: []string{"*.bmc.example"}}},
@@ -96,10 +102,11 @@ func TestErrors(t *testing.T) {
 		{"family", "targets: [{name: a, family: hmc}]", `p.yaml:1:29: family "hmc" is not served by this build`, "families: redfish"},
 		{"profile", "targets: [{name: a, profile: drac}]", `p.yaml:1:30: unknown profile "drac" of family redfish`, "generic, ilo"},
 		{"no url", "targets: [{name: a}]", `p.yaml:1:12: a target without url`, "https://10.0.0.7"},
-		{"http", "targets: [{name: a, url: http://b}]", `p.yaml:1:26: the url's scheme is "http", not https`, ""},
-		{"path", "targets: [{name: a, url: https://b/redfish}]", `p.yaml:1:26: url "https://b/redfish" has more than a host and a port`, ""},
-		{"user in the url", "targets: [{name: a, url: 'https://x:y@b'}]", `p.yaml:1:26: the url holds a user or password`, ""},
+		{"http", "targets: [{name: a, url: http://b}]", `p.yaml:1:26: the URL must begin with https://, not "http://"`, ""},
+		{"path", "targets: [{name: a, url: https://b/redfish}]", `p.yaml:1:26: the URL "https://b/redfish" has more than a host and a port`, ""},
+		{"user in the url", "targets: [{name: a, url: 'https://x:y@b'}]", `p.yaml:1:26: the URL holds a user or a password`, ""},
 		{"ca and pin", "targets: [{name: a, url: https://b, ca_file: c, pin: d}]", `p.yaml:1:54: ca_file and pin exclude each other`, ""},
+		{"bad pin", "targets: [{name: a, url: https://b, pin: abc}]", `p.yaml:1:42: a pin is sha256//`, "shows the pin"},
 		{"no user", "targets: [{name: a, url: https://b}]", `p.yaml:1:12: target "a" has no user`, ""},
 		{"no password", "targets: [{name: a, url: https://b, user: u}]", `p.yaml:1:18: target "a" has no password`, "password_file"},
 		{"two passwords", one + "  password_file: f\n", `target "a" has more than one password`, "exactly one"},
@@ -147,6 +154,31 @@ func TestLoadErrors(t *testing.T) {
 	if _, err := Load(path, known); err == nil || err.Error() != path+":5:12: ca_file no.pem: no such file or directory" {
 		t.Errorf("missing CA file: got %v", err)
 	}
+}
+
+func TestLoadBadCA(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "p.yaml")
+	write(t, path, strings.Replace(one, "  user: u\n", "  user: u\n  ca_file: bad.pem\n", 1))
+	write(t, filepath.Join(dir, "bad.pem"), "no certificate")
+	if _, err := Load(path, known); err == nil || err.Error() != path+":5:12: ca_file bad.pem: the CA file holds no PEM certificate" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func newCA(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{IsCA: true, BasicConstraintsValid: true}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 func TestSplitAddress(t *testing.T) {
