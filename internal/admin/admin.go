@@ -1,0 +1,93 @@
+// Package admin is what may be administered: accounts and targets. A Service
+// does it; Handler offers a Service on the administration socket of a running
+// server, and a Client is the other end, so that a command does the same thing
+// in the same words whether a server runs or not.
+package admin
+
+import (
+	"context"
+	"time"
+
+	"github.com/postern/postern/auth"
+)
+
+// An API is everything that can be administered. Service and Client are its two
+// sides. Errors satisfy errors.Is for the sentinels of this package on both.
+type API interface {
+	Accounts(ctx context.Context) ([]Account, error)
+	CreateAccount(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error
+	SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret) error
+	SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error
+	SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error
+	RemoveAccount(ctx context.Context, name auth.AccountName) error
+
+	Targets(ctx context.Context) ([]Target, error)
+	Target(ctx context.Context, name string) (Target, error)
+	// AddTarget returns the target as it is served, URL included where a server runs.
+	AddTarget(ctx context.Context, t NewTarget) (Target, error)
+	// SetPin accepts a device's certificate by its pin; a CA that was stored for
+	// the target no longer counts.
+	SetPin(ctx context.Context, name, pin string) error
+	// SetTargetPassword replaces the sealed password of a target.
+	SetTargetPassword(ctx context.Context, name string, password auth.Secret) error
+	RemoveTarget(ctx context.Context, name string) error
+	// CheckTarget spends one login at the device, even where the failed-login
+	// allowance is used up: nil = the device accepted the stored credential.
+	CheckTarget(ctx context.Context, name string) error
+}
+
+// An Account is what may be shown of one.
+type Account struct {
+	Name    auth.AccountName `json:"name"`
+	Role    auth.Role        `json:"role"`
+	Enabled bool             `json:"enabled"`
+	Created time.Time        `json:"created"`
+	Updated time.Time        `json:"updated"`
+}
+
+// A Target is what may be shown of one.
+type Target struct {
+	Name    string `json:"name"`
+	Family  string `json:"family"`
+	Profile string `json:"profile,omitempty"`
+	URL     string `json:"url"`               // the device's
+	Gateway string `json:"gateway,omitempty"` // ours; "" while no server runs
+	// Trust is how the device's certificate is judged: "pin", "ca" or "system".
+	Trust     string           `json:"trust"`
+	Pin       string           `json:"pin,omitempty"`
+	User      auth.AccountName `json:"user"`
+	Password  string           `json:"password"` // where it is: "sealed", "file:PATH", "env:NAME" or "command:LINE"
+	Auth      auth.Method      `json:"auth"`
+	Budget    int              `json:"budget,omitempty"` // 0 = the profile's value
+	InFlight  int              `json:"in_flight,omitempty"`
+	Exclusive bool             `json:"exclusive,omitempty"`
+	Address   string           `json:"address,omitempty"` // to listen on; "" = loopback
+	Origin    string           `json:"origin"`            // "file" or "command"
+	Lease     *Lease           `json:"lease,omitempty"`   // nil while no server runs
+}
+
+// A Lease is the state of a target's logins.
+type Lease struct {
+	Held     bool   `json:"held"`
+	Open     int    `json:"open"` // device sessions that count against the budget
+	Owed     int    `json:"owed"` // of these, to be ended still
+	Budget   int    `json:"budget"`
+	InFlight int    `json:"in_flight"`
+	Waiting  int    `json:"waiting"`
+	Logins   int    `json:"logins"` // since the server started
+	Problem  string `json:"problem,omitempty"`
+}
+
+// A NewTarget describes a target to be added.
+type NewTarget struct {
+	Name, Family, Profile, URL string
+	CAPEM, Pin                 string
+	User                       auth.AccountName
+	Password                   auth.Secret // kept sealed
+	Auth                       auth.Method
+	Budget, InFlight           int
+	Exclusive                  bool
+	LockoutThreshold           int
+	LockoutWindow              time.Duration
+	Address                    string
+}

@@ -1,0 +1,146 @@
+package admin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+
+	"github.com/postern/postern/auth"
+)
+
+// maxAnswer bounds what is read from the socket, in bytes: thousands of targets.
+const maxAnswer = 64 << 20
+
+// A Client administers a running server. It is safe for concurrent use.
+type Client struct{ http *http.Client }
+
+var _ API = (*Client)(nil)
+
+// NewClient returns a Client that reaches the server with dial.
+func NewClient(dial func(context.Context) (net.Conn, error)) *Client {
+	return &Client{&http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+	}}}
+}
+
+// Close gives up idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// get is call for an answer of type T.
+func get[T any](ctx context.Context, c *Client, method, path string, in any) (T, error) {
+	var out T
+	err := c.call(ctx, method, path, in, &out)
+	return out, err
+}
+
+// call sends in and reads the answer into out; nil = nothing.
+func (c *Client) call(ctx context.Context, method, path string, in, out any) error {
+	var body bytes.Buffer
+	if in != nil {
+		if err := json.NewEncoder(&body).Encode(in); err != nil {
+			return err
+		}
+	}
+	// The host is not looked at: dial goes to the socket whatever it is.
+	r, err := http.NewRequestWithContext(ctx, method, "http://postern"+path, &body)
+	if err != nil {
+		return err
+	}
+	resp, err := c.http.Do(r)
+	if err != nil {
+		return fail(Unavailable, "", "the server does not answer: %v", err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fail(Unavailable, "", "the server's answer broke off: %v", err)
+	}
+	if resp.StatusCode != http.StatusOK {
+		e := &Error{}
+		if err := json.Unmarshal(data, e); err != nil || e.Message == "" {
+			return fail(Internal, "is the server of the same version?", "the server answered %s", resp.Status)
+		}
+		return e
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(data, out); err != nil {
+		return fmt.Errorf("the server's answer: %w", err)
+	}
+	return nil
+}
+
+func accountPath(name auth.AccountName) string { return "/accounts/" + url.PathEscape(string(name)) }
+
+func targetPath(name string) string { return "/targets/" + url.PathEscape(name) }
+
+// Accounts implements API.
+func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
+	return get[[]Account](ctx, c, "GET", "/accounts", nil)
+}
+
+// CreateAccount implements API.
+func (c *Client) CreateAccount(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error {
+	return c.call(ctx, "POST", "/accounts", accountIn{name, role, password.Reveal()}, nil)
+}
+
+// SetPassword implements API.
+func (c *Client) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret) error {
+	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Password: new(password.Reveal())}, nil)
+}
+
+// SetRole implements API.
+func (c *Client) SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error {
+	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Role: &role}, nil)
+}
+
+// SetEnabled implements API.
+func (c *Client) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
+	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Enabled: &enabled}, nil)
+}
+
+// RemoveAccount implements API.
+func (c *Client) RemoveAccount(ctx context.Context, name auth.AccountName) error {
+	return c.call(ctx, "DELETE", accountPath(name), nil, nil)
+}
+
+// Targets implements API.
+func (c *Client) Targets(ctx context.Context) ([]Target, error) {
+	return get[[]Target](ctx, c, "GET", "/targets", nil)
+}
+
+// Target implements API.
+func (c *Client) Target(ctx context.Context, name string) (Target, error) {
+	return get[Target](ctx, c, "GET", targetPath(name), nil)
+}
+
+// AddTarget implements API.
+func (c *Client) AddTarget(ctx context.Context, t NewTarget) (Target, error) {
+	return get[Target](ctx, c, "POST", "/targets", fromTarget(t))
+}
+
+// SetPin implements API.
+func (c *Client) SetPin(ctx context.Context, name, pin string) error {
+	return c.call(ctx, "PATCH", targetPath(name), targetPatch{Pin: &pin}, nil)
+}
+
+// SetTargetPassword implements API.
+func (c *Client) SetTargetPassword(ctx context.Context, name string, password auth.Secret) error {
+	return c.call(ctx, "PATCH", targetPath(name), targetPatch{Password: new(password.Reveal())}, nil)
+}
+
+// RemoveTarget implements API.
+func (c *Client) RemoveTarget(ctx context.Context, name string) error {
+	return c.call(ctx, "DELETE", targetPath(name), nil, nil)
+}
+
+// CheckTarget implements API.
+func (c *Client) CheckTarget(ctx context.Context, name string) error {
+	return c.call(ctx, "POST", targetPath(name)+"/check", nil, nil)
+}

@@ -1,0 +1,88 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
+)
+
+// A Code says what kind of error one is; it crosses the socket.
+type Code string
+
+// The codes.
+const (
+	Invalid     Code = "invalid"     // the input is wrong; nothing was done
+	NotFound    Code = "not found"   // no such account or target
+	Exists      Code = "exists"      // the name is taken
+	Conflict    Code = "conflict"    // against a rule that stands
+	Refused     Code = "refused"     // the device refused the credential or showed another certificate
+	Unavailable Code = "unavailable" // the device, or the server, cannot do it now
+	Internal    Code = "internal"    // everything else
+)
+
+// An Error is what every method of an API fails with.
+type Error struct {
+	Code    Code   `json:"code"`
+	Message string `json:"message"` // one sentence, lower case, no secret
+	Hint    string `json:"hint,omitempty"`
+}
+
+func (e *Error) Error() string { return e.Message }
+
+// CodeOf returns the code of an error of an API; Internal for any other.
+func CodeOf(err error) Code {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Code
+	}
+	return Internal
+}
+
+// httpStatus is for whoever reads the socket with curl.
+func (c Code) httpStatus() int {
+	switch c {
+	case Invalid:
+		return http.StatusBadRequest
+	case NotFound:
+		return http.StatusNotFound
+	case Exists, Conflict:
+		return http.StatusConflict
+	case Refused:
+		return http.StatusForbidden
+	case Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func fail(c Code, hint, format string, a ...any) *Error {
+	return &Error{Code: c, Message: fmt.Sprintf(format, a...), Hint: hint}
+}
+
+// fault is the one place where an error of the parts below becomes an Error.
+func fault(err error) error {
+	if _, ok := errors.AsType[*Error](err); ok || err == nil {
+		return err
+	}
+	code := Internal
+	switch {
+	case errors.Is(err, auth.ErrUnavailable):
+		code = Unavailable
+	}
+	return &Error{Code: code, Message: err.Error()}
+}
+
+// accountFault is fault for what was done to one account.
+func accountFault(err error, name auth.AccountName) error {
+	switch {
+	case errors.Is(err, account.ErrNotFound):
+		return fail(NotFound, "postern account list shows those there are", "no account %q", name)
+	case errors.Is(err, account.ErrExists):
+		return fail(Exists, "", "account %q exists already", name)
+	case errors.Is(err, account.ErrLastAdministrator):
+		return fail(Conflict, "make another account Administrator first", "account %q is the last enabled Administrator", name)
+	}
+	return fault(err)
+}
