@@ -88,3 +88,11 @@ func baseURL(host string, port int) string {
 	}
 	return "https://" + net.JoinHostPort(host, strconv.Itoa(port))
 }
+
+// hostNames is what the certificate must name for a listener on host.
+func hostNames(host string) []string {
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		return nil
+	}
+	return []string{host}
+}

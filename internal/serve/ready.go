@@ -2,7 +2,10 @@ package serve
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 )
 
 // Ready is what a long-running command says once it answers: the content of
@@ -24,6 +27,31 @@ func (r Ready) write(path string) error {
 	}
 	if err := writeFile(path, append(data, '\n'), 0o644); err != nil {
 		return fmt.Errorf("write the ready file: %w", err)
+	}
+	return nil
+}
+
+// announce writes r to the file, where there is one, and calls f.
+func (r Ready) announce(file string, f func(Ready)) error {
+	if file != "" {
+		if err := r.write(file); err != nil {
+			return err
+		}
+	}
+	if f != nil {
+		f(r)
+	}
+	return nil
+}
+
+// forgetReady removes what an earlier run wrote, so that whoever waits for the
+// file does not take that for ours.
+func forgetReady(file string) error {
+	if file == "" {
+		return nil
+	}
+	if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the ready file: %w", err)
 	}
 	return nil
 }

@@ -1,0 +1,142 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/authority"
+	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/gateway"
+	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/target"
+	"github.com/postern/postern/redfish"
+)
+
+// A family is what serve needs of a protocol family.
+type family struct {
+	name     string
+	profiles []string
+	// device makes the client side of a target. Both transports verify the
+	// device's certificate; fresh opens a connection for each request.
+	device func(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error)
+	// face makes the server side: who logs in, and what is guarded.
+	face func(faceConfig) (http.Handler, error)
+	// writeError answers with a status and a sentence in the family's form.
+	writeError func(w http.ResponseWriter, r *http.Request, status int, err error)
+}
+
+// A device is one target as its family sees it.
+type device struct {
+	lease     lease.Device
+	gateway   gateway.Family
+	budget    int  // of the profile
+	basicFree bool // HTTP Basic opens no session
+}
+
+type faceConfig struct {
+	authority *authority.Authority
+	listener  string
+	profile   string
+	next      http.Handler
+	open      http.Handler
+	log       *slog.Logger
+}
+
+// families is every family that this build serves.
+func families() []family { return []family{redfishFamily()} }
+
+// Families is the same for a configuration.
+func Families() []config.Known {
+	var known []config.Known
+	for _, f := range families() {
+		known = append(known, config.Known{Family: f.name, Profiles: f.profiles})
+	}
+	return known
+}
+
+func findFamily(name string) (family, error) {
+	for _, f := range families() {
+		if f.name == name {
+			return f, nil
+		}
+	}
+	return family{}, fmt.Errorf("family %q is not served by this build", name)
+}
+
+func redfishFamily() family {
+	return family{
+		name:     "redfish",
+		profiles: redfish.Profiles(),
+		device:   redfishDevice,
+		face: func(c faceConfig) (http.Handler, error) {
+			p, err := redfish.FindProfile(c.profile)
+			if err != nil {
+				return nil, err
+			}
+			return redfish.New(redfish.Config{
+				Authority: c.authority, Listener: c.listener, Profile: p, Next: c.next, Open: c.open, Log: c.log,
+			})
+		},
+		writeError: func(w http.ResponseWriter, r *http.Request, status int, err error) {
+			if status == http.StatusInternalServerError {
+				redfish.WriteError(w, r, err) // bare: nothing of it is for the peer
+				return
+			}
+			redfish.WriteError(w, r, redfish.Refuse(status, err.Error(), 0, err))
+		},
+	}
+}
+
+func redfishDevice(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error) {
+	p, err := redfish.FindProfile(t.Profile)
+	if err != nil {
+		return device{}, err
+	}
+	d, err := redfish.NewDevice(redfish.DeviceConfig{URL: t.URL, Profile: p, Base: data, Fresh: fresh, Now: now, Log: log})
+	if err != nil {
+		return device{}, err
+	}
+	return device{
+		lease: d, gateway: redfishGateway{p, d}, budget: p.Budget(), basicFree: !p.BasicOpensSession(),
+	}, nil
+}
+
+// A redfishGateway is what the gateway asks of Redfish, in the gateway's words.
+type redfishGateway struct {
+	redfish.Profile
+	*redfish.Device
+}
+
+var kinds = map[redfish.Kind]gateway.Kind{
+	redfish.KindRefused: gateway.Refused,
+	redfish.KindOpen:    gateway.Open,
+	redfish.KindOurs:    gateway.Ours,
+	redfish.KindDenied:  gateway.Denied,
+	redfish.KindRead:    gateway.Read,
+	redfish.KindEffect:  gateway.Effect,
+}
+
+// Classify implements gateway.Family.
+func (g redfishGateway) Classify(method, rawPath, rawQuery string) gateway.Call {
+	c := g.Profile.Classify(method, rawPath, rawQuery)
+	return gateway.Call{Kind: kinds[c.Kind], Path: c.Path, Err: c.Err}
+}
+
+// BodyMembers implements gateway.Family.
+func (redfishGateway) BodyMembers(body []byte) ([]string, error) { return redfish.BodyMembers(body) }
+
+// WriteError implements gateway.Family.
+func (redfishGateway) WriteError(w http.ResponseWriter, r *http.Request, err error) {
+	if e, ok := errors.AsType[*gateway.Error](err); ok {
+		err = redfish.Refuse(e.Status, e.Message, e.RetryAfter, err)
+	}
+	redfish.WriteError(w, r, err)
+}
+
+func accountName(s string) auth.AccountName { return auth.AccountName(s) }
+
+func method(s string) auth.Method { return auth.Method(s) }

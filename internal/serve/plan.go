@@ -1,0 +1,120 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/store"
+	"github.com/postern/postern/internal/target"
+)
+
+// ErrConfig is in every error of a configuration that contradicts itself, or
+// the state it meets.
+var ErrConfig = errors.New("configuration")
+
+// A place is where a target is reached.
+type place struct {
+	host string
+	port int // 0 = the one used before, else a free one
+}
+
+const loopback = "127.0.0.1"
+
+// placeOf finds the listener of a target: its own address, else the listener
+// that names it, else the listener for all, else loopback.
+func placeOf(t target.Target, listeners []config.Listener) (place, error) {
+	if t.Address != "" {
+		host, port, err := config.SplitAddress(t.Address)
+		if err != nil {
+			return place{}, fmt.Errorf("%w: target %s: %w", ErrConfig, t.Name, err)
+		}
+		return place{host, port}, nil
+	}
+	found := place{host: loopback}
+	for _, l := range listeners {
+		switch {
+		case slices.Contains(l.Targets, t.Name):
+			return place{l.Host, l.Port}, nil
+		case l.All:
+			found = place{l.Host, l.Port}
+		}
+	}
+	return found, nil
+}
+
+// places finds the listeners of all targets and refuses two behind one port.
+func places(targets []target.Target, listeners []config.Listener) (map[string]place, error) {
+	all := map[string]place{}
+	taken := map[place]string{}
+	for _, t := range targets {
+		p, err := placeOf(t, listeners)
+		if err != nil {
+			return nil, err
+		}
+		if other, ok := taken[p]; ok && p.port != 0 {
+			return nil, fmt.Errorf("%w: targets %s and %s are both to be behind port %d: several targets behind one port are not served, give each its own",
+				ErrConfig, other, t.Name, p.port)
+		}
+		taken[p] = t.Name
+		all[t.Name] = p
+	}
+	return all, nil
+}
+
+// certificateNames are what the listeners add to the server certificate.
+func certificateNames(listeners []config.Listener, places map[string]place) []string {
+	var names []string
+	for _, l := range listeners {
+		names = append(names, l.Names...)
+	}
+	for _, p := range places {
+		names = append(names, hostNames(p.host)...)
+	}
+	return names
+}
+
+// FromConfig makes targets of what a configuration file says.
+func FromConfig(list []config.Target) []target.Target {
+	var out []target.Target
+	for _, t := range list {
+		out = append(out, target.Target{
+			Name: t.Name, Family: t.Family, Profile: t.Profile, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
+			Account: accountName(t.User), Source: t.Source, Method: method(t.Auth),
+			Budget: t.Budget, InFlight: t.InFlight, Exclusive: t.Exclusive,
+			LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
+		})
+	}
+	return out
+}
+
+// CheckTarget finds out whether this build could serve t.
+func CheckTarget(t target.Target) error {
+	f, err := findFamily(t.Family)
+	if err != nil {
+		return err
+	}
+	if t.Profile != "" && !slices.Contains(f.profiles, t.Profile) {
+		return fmt.Errorf("unknown profile %q of family %s: there are %s", t.Profile, t.Family, strings.Join(f.profiles, ", "))
+	}
+	return target.Validate(t)
+}
+
+// StoredPin is the pin that an earlier run kept for the target name at url; ""
+// where there is none.
+func StoredPin(ctx context.Context, data, name, url string) string {
+	st, err := store.Open(ctx, filepath.Join(data, storeFile), store.Options{ReadOnly: true})
+	if err != nil {
+		return ""
+	}
+	defer st.Close()
+	t, err := st.Target(ctx, name)
+	if err != nil || t.URL != url {
+		return ""
+	}
+	return t.Pin
+}

@@ -1,0 +1,254 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/policy"
+	"github.com/postern/postern/internal/target"
+)
+
+const (
+	drainTime = 5 * time.Second // for requests under way after a SIGTERM
+	stopTime  = 8 * time.Second // drain and logouts together
+)
+
+// Config of a server.
+type Config struct {
+	Data string // the data directory
+	// Targets are those of the configuration file or the command line; others
+	// are in the store.
+	Targets   []target.Target
+	Listeners []config.Listener
+	ReadyFile string      // "" = none
+	Ready     func(Ready) // called once everything answers; nil = nobody waits
+	// First is called before Ready with the file that holds the first
+	// administrator's password, at the start that made it.
+	First func(file string)
+	Now   func() time.Time // nil = time.Now
+	Log   *slog.Logger     // nil = silence
+}
+
+func (c Config) withDefaults() Config {
+	if c.Ready == nil {
+		c.Ready = func(Ready) {}
+	}
+	if c.First == nil {
+		c.First = func(string) {}
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// A server is one run of `postern serve`.
+type server struct {
+	*core
+	cfg    Config
+	id     *Identity
+	ports  *ports
+	policy *policy.Policy
+	failed chan error // a listener or a background task ended by itself
+
+	mu    sync.Mutex // guards what follows; held while a target changes
+	faces map[string]*face
+}
+
+// Run serves until ctx ends, or until something fails that nothing can be
+// served without. After ctx it lets requests end, for at most 5 seconds, then
+// logs out at the devices; 8 seconds in all.
+func Run(ctx context.Context, cfg Config) error {
+	cfg = cfg.withDefaults()
+	c, err := openCore(ctx, cfg.Data, "postern serve", cfg.Now, cfg.Log)
+	if err != nil {
+		return err
+	}
+	s := &server{core: c, cfg: cfg, failed: make(chan error, 1), faces: map[string]*face{}}
+	return errors.Join(s.run(ctx), c.close())
+}
+
+func (s *server) run(ctx context.Context) error {
+	if err := forgetReady(s.cfg.ReadyFile); err != nil {
+		return err
+	}
+	defer s.abandon()
+	targets, err := s.prepare(ctx)
+	if err != nil {
+		return err
+	}
+	sock, err := listenSocket(s.dir)
+	if err != nil {
+		return err
+	}
+	desk, err := s.desk()
+	if err != nil {
+		sock.Close()
+		return err
+	}
+	go func() {
+		if err := desk.Serve(sock); !errors.Is(err, http.ErrServerClosed) {
+			s.fail(fmt.Errorf("administration socket: %w", err))
+		}
+	}()
+	s.startFaces()
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var tasks sync.WaitGroup
+	tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
+	tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
+
+	err = s.announce(targets)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-s.failed:
+		}
+	}
+	s.log.Info("stopping")
+	return errors.Join(err, s.stop(desk, stopWork, &tasks))
+}
+
+// prepare reads targets and journal, and opens the listeners without serving.
+func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
+	if s.first {
+		s.cfg.First(s.dir.Path(firstPassword))
+	}
+	if _, err := s.targets.Reconcile(ctx, s.cfg.Targets); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+	}
+	targets, err := s.targets.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	where, err := places(targets, s.cfg.Listeners)
+	if err != nil {
+		return nil, err
+	}
+	if s.id, err = OpenIdentity(s.dir, s.now); err != nil {
+		return nil, err
+	}
+	s.id.SetNames(certificateNames(s.cfg.Listeners, where))
+	if s.ports, err = openPorts(s.dir); err != nil {
+		return nil, err
+	}
+	if s.policy, err = policy.New(nil); err != nil {
+		return nil, err
+	}
+	var leases []lease.Target
+	for _, t := range targets {
+		w, err := s.wire(t)
+		if err != nil {
+			return nil, fmt.Errorf("target %s: %w", t.Name, err)
+		}
+		leases = append(leases, w.lease)
+		if err := s.openFace(t.Name, where[t.Name], w); err != nil {
+			return nil, err
+		}
+	}
+	return targets, s.leases.Load(ctx, leases)
+}
+
+// openFace binds the listener of a target and gives it its handler.
+func (s *server) openFace(name string, at place, w wired) error {
+	ln, err := s.ports.listen(name, at.host, at.port)
+	if err != nil {
+		return fmt.Errorf("listener of target %s: %w", name, err)
+	}
+	f := newFace(name, at.host, ln, s.id, s.log)
+	f.set(w.handler)
+	s.faces[name] = f
+	return nil
+}
+
+func (s *server) startFaces() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.faces {
+		f.start(s.fail)
+	}
+}
+
+// fail stops the server; only the first reason counts.
+func (s *server) fail(err error) {
+	select {
+	case s.failed <- err:
+	default:
+	}
+}
+
+func (s *server) task(name string, err error) {
+	if err != nil {
+		s.fail(fmt.Errorf("%s: %w", name, err))
+	}
+}
+
+func (s *server) announce(targets []target.Target) error {
+	r := Ready{
+		PID: os.Getpid(), URLs: map[string]string{}, CAFile: s.id.CAFile(), User: "admin",
+		PasswordFile: s.firstPasswordFile(), Targets: map[string]map[string]string{},
+	}
+	for _, t := range targets {
+		r.Targets[t.Name] = map[string]string{"https": s.Gateway(t.Name)}
+	}
+	if len(targets) == 1 {
+		r.URLs["https"] = s.Gateway(targets[0].Name)
+	}
+	return r.announce(s.cfg.ReadyFile, s.cfg.Ready)
+}
+
+// stop drains, logs out and ends the background work, in stopTime at most.
+func (s *server) stop(desk *http.Server, stopWork func(), tasks *sync.WaitGroup) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	drain, cancelDrain := context.WithTimeout(ctx, drainTime)
+	defer cancelDrain()
+	var all sync.WaitGroup
+	all.Go(func() {
+		if err := desk.Shutdown(drain); err != nil {
+			desk.Close()
+		}
+	})
+	s.mu.Lock()
+	for _, f := range s.faces {
+		all.Go(func() { f.shutdown(drain) })
+	}
+	clear(s.faces)
+	s.mu.Unlock()
+	all.Wait()
+	stopWork()
+	tasks.Wait()
+	if err := s.leases.Shutdown(ctx); err != nil {
+		s.log.Warn("not every device session could be ended; the next start goes on with it", slog.Any("error", err))
+	}
+	return nil
+}
+
+// abandon closes listeners that were never started.
+func (s *server) abandon() {
+	for _, f := range s.faces {
+		f.abandon()
+	}
+}
+
+// desk is the server on the administration socket.
+func (s *server) desk() (*http.Server, error) {
+	service, err := admin.New(admin.Config{
+		Accounts: s.accounts, Targets: s.targets, Audit: s.audit, Server: s, ForgetFirst: s.forgetFirst, Log: s.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return newDesk(service, s.log), nil
+}
