@@ -1,0 +1,113 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// An app is one run of the program.
+type app struct {
+	version        string
+	stdin          *os.File
+	stdout, stderr io.Writer
+
+	// Flags of every command.
+	output    string // text or json
+	data      string // "" = the default of the command
+	logLevel  string
+	logFormat string
+}
+
+// Main runs the command line of the process and returns its exit status.
+// version is what the program was built as; "" = what the Go build recorded.
+func Main(version string) int {
+	a := &app{version: version, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	return a.run(context.Background(), os.Args[1:])
+}
+
+func (a *app) run(ctx context.Context, args []string) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		complain(a.stderr, err)
+		return status(err)
+	}
+	return exitDone
+}
+
+// root is the tree of commands.
+func (a *app) root() *cobra.Command {
+	root := a.group("postern", "The keeper of management controllers' logins",
+		"Postern stands before management controllers (BMCs): callers log in to Postern with\n"+
+			"their own credentials, and Postern keeps the few sessions that a device has.")
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage(seeHelp(cmd), "%w", err)
+	})
+	f := root.PersistentFlags()
+	f.StringVarP(&a.output, "output", "o", "text", "`FORM` of the results: text or json")
+	f.StringVar(&a.data, "data", "", "`DIR` with the state (default: the user's state directory)")
+	f.StringVar(&a.logLevel, "log-level", "info", "least `LEVEL` that is logged: debug, info, warn or error")
+	f.StringVar(&a.logFormat, "log-format", "text", "`FORM` of the log on standard error: text or json")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.checkFlags() }
+	complete(root, "output", "text", "json")
+	complete(root, "log-level", "debug", "info", "warn", "error")
+	complete(root, "log-format", "text", "json")
+	root.AddCommand(
+		a.serveCommand(), a.simCommand(),
+		a.targetCommand(), a.accountCommand(), a.auditCommand(),
+		a.versionCommand(), exitStatusTopic(),
+	)
+	return root
+}
+
+func (a *app) checkFlags() error {
+	if a.output != "text" && a.output != "json" {
+		return usage("text or json", "unknown output %q", a.output)
+	}
+	_, err := newLogger(io.Discard, a.logLevel, a.logFormat)
+	return err
+}
+
+// complete lets the shell offer the values of a flag.
+func complete(cmd *cobra.Command, flag string, values ...string) {
+	err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // the flag does not exist: a mistake in this package
+	}
+}
+
+// group is a command that only holds others.
+func (a *app) group(use, short, long string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			help := seeHelp(cmd)
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				help = "did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return usage(help, "unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "postern "))
+		},
+	}
+}
+
+// exitStatusTopic is a page of help, not a command.
+func exitStatusTopic() *cobra.Command {
+	return &cobra.Command{Use: "exit-status", Short: "What the exit status means", Long: strings.TrimSuffix(exitStatusText, "\n")}
+}
+
+// say writes a sentence for the person at the terminal.
+func (a *app) say(format string, args ...any) {
+	fmt.Fprintf(a.stderr, "postern: "+format+"\n", args...)
+}

@@ -1,0 +1,312 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/serve"
+	"github.com/postern/postern/internal/target"
+)
+
+type serveFlags struct {
+	config    string
+	listen    string
+	readyFile string
+	target    deviceFlags
+}
+
+// deviceFlags describe one device.
+type deviceFlags struct {
+	url, family, profile string
+	caFile, pin          string
+	user                 string
+	secret               secretFlags
+}
+
+func (d *deviceFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&d.family, "family", "", "`FAMILY` of the device (default redfish)")
+	flags.StringVar(&d.profile, "profile", "", "vendor's `PROFILE` of the family")
+	flags.StringVar(&d.caFile, "ca-file", "", "`FILE` with the CA that signs the device's certificate")
+	flags.StringVar(&d.pin, "pin", "", "`PIN` of the device's certificate, sha256//BASE64")
+	flags.StringVar(&d.user, "user", "", "`NAME` of the device account to log in with")
+	d.secret.add(cmd)
+	for _, f := range serve.Families() {
+		complete(cmd, "family", f.Family)
+		complete(cmd, "profile", f.Profiles...)
+	}
+}
+
+func (a *app) serveCommand() *cobra.Command {
+	var f serveFlags
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Serve the gateway", Args: exactly(),
+		Long: `Serve the gateway until SIGTERM or SIGINT: callers log in to Postern, and Postern
+to the devices. Targets come from the configuration file, from "postern target
+add", or, for a single device without a file, from --target.
+
+Each target has a port of its own on the loopback interface, unless the file, or
+--listen, says otherwise. The first start makes a CA, and an administrator whose
+password is in a file that is named then.
+
+A signal lets requests end for at most 5 seconds and logs out at the devices, in 8
+seconds in all; a second one ends the program at once.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			cfg, err := a.serveConfig(ctx, f)
+			if err != nil {
+				return err
+			}
+			return serveFault(serve.Run(ctx, cfg))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&f.config, "config", "c", "", "configuration `FILE` (YAML)")
+	flags.StringVar(&f.listen, "listen", "", "`ADDRESS` for the targets, HOST or HOST:PORT; without a port each gets its own")
+	flags.StringVar(&f.readyFile, "ready-file", "", "`FILE` to write once everything answers")
+	flags.StringVar(&f.target.url, "target", "", "`URL` of a single device, without a file")
+	f.target.add(cmd)
+	return cmd
+}
+
+func (a *app) serveConfig(ctx context.Context, f serveFlags) (serve.Config, error) {
+	log, err := newLogger(a.stderr, a.logLevel, a.logFormat)
+	if err != nil {
+		return serve.Config{}, err
+	}
+	cfg := serve.Config{ReadyFile: f.readyFile, Log: log, Ready: a.ready, First: a.tellFirst}
+	if cfg.Data, err = a.dataDir(); err != nil {
+		return cfg, err
+	}
+	switch {
+	case f.config != "" && f.target.url != "":
+		return cfg, usage("describe the device in the file, or leave the file out", "--config and --target exclude each other")
+	case f.config != "":
+		err = fromFile(&cfg, f.config)
+	case f.target.url != "":
+		err = a.fromFlags(ctx, &cfg, f.target)
+	default:
+		err = f.target.unused()
+	}
+	if err != nil || f.listen == "" {
+		return cfg, err
+	}
+	host, port, err := config.SplitAddress(f.listen)
+	if err != nil {
+		return cfg, usage("HOST or HOST:PORT", "--listen: %w", err)
+	}
+	cfg.Listeners = append(withoutAll(cfg.Listeners), config.Listener{Host: host, Port: port, All: true})
+	return cfg, nil
+}
+
+// withoutAll drops the file's listener for all targets, which a flag replaces.
+// Its names stay.
+func withoutAll(list []config.Listener) []config.Listener {
+	var out []config.Listener
+	for _, l := range list {
+		if l.All {
+			l.All = false
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+func fromFile(cfg *serve.Config, path string) error {
+	file, err := config.Load(path, serve.Families())
+	if err != nil {
+		return err
+	}
+	cfg.Targets, cfg.Listeners = serve.FromConfig(file.Targets), file.Listeners
+	return nil
+}
+
+// unused refuses flags that describe a device when there is none.
+func (d *deviceFlags) unused() error {
+	for _, f := range [][2]string{
+		{"user", d.user}, {"password-file", d.secret.file}, {"password-env", d.secret.env}, {"ca-file", d.caFile},
+		{"pin", d.pin}, {"family", d.family}, {"profile", d.profile},
+	} {
+		if f[1] != "" {
+			return usage("it describes the device of --target", "--%s without --target", f[0])
+		}
+	}
+	return nil
+}
+
+// fromFlags describes the one device of --target.
+func (a *app) fromFlags(ctx context.Context, cfg *serve.Config, d deviceFlags) error {
+	name, err := targetName(d.url)
+	if err != nil {
+		return err
+	}
+	t, err := d.describe(name)
+	if err != nil {
+		return err
+	}
+	if t.Source, err = d.secret.source(); err != nil {
+		return err
+	}
+	if t.CAPEM == "" && t.Pin == "" {
+		t.Pin = serve.StoredPin(ctx, cfg.Data, t.Name, t.URL)
+	}
+	if t.CAPEM == "" && t.Pin == "" {
+		if t.Pin, err = a.trust(ctx, t.URL); err != nil {
+			return err
+		}
+	}
+	cfg.Targets = []target.Target{t}
+	return nil
+}
+
+// describe makes a target of the flags, without its password.
+func (d *deviceFlags) describe(name string) (target.Target, error) {
+	if d.user == "" {
+		return target.Target{}, usage("the device account that Postern logs in with", "--user is missing")
+	}
+	if d.caFile != "" && d.pin != "" {
+		return target.Target{}, usage("a pin alone decides", "--ca-file and --pin exclude each other")
+	}
+	t := target.Target{Name: name, Family: d.family, Profile: d.profile, URL: strings.TrimSuffix(d.url, "/"), Pin: d.pin,
+		Account: auth.AccountName(d.user), Method: auth.MethodAuto}
+	if t.Family == "" {
+		t.Family = "redfish"
+	}
+	if d.caFile != "" {
+		pem, err := os.ReadFile(d.caFile)
+		if err != nil {
+			return target.Target{}, usage("", "--ca-file: %w", err)
+		}
+		t.CAPEM = string(pem)
+	}
+	if err := serve.CheckTarget(t); err != nil {
+		return target.Target{}, usage("", "%w", err)
+	}
+	return t, nil
+}
+
+// targetName derives the name of the device of --target from its host.
+func targetName(device string) (string, error) {
+	u, err := url.Parse(device)
+	if err != nil || u.Hostname() == "" {
+		return "", usage("for instance https://10.0.0.7", "--target %q is not a URL", device)
+	}
+	name := strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', '0' <= r && r <= '9':
+			return r
+		case 'A' <= r && r <= 'Z':
+			return r + 'a' - 'A'
+		}
+		return '-'
+	}, u.Hostname()), "-")
+	if name == "" {
+		return "device", nil
+	}
+	return name[:min(len(name), 63)], nil
+}
+
+// source is where the server reads the password, each time anew.
+func (s *secretFlags) source() (string, error) {
+	switch {
+	case s.file == "-":
+		return "", usage("name a file, or an environment variable", "the server reads the password again for each login, so it cannot be standard input")
+	case s.file != "" && s.env != "":
+		return "", usage("", "--password-file and --password-env exclude each other")
+	case s.file != "":
+		path, err := filepath.Abs(s.file)
+		if err != nil {
+			return "", err
+		}
+		if _, err := os.Stat(path); err != nil {
+			return "", usage("", "--password-file: %w", err)
+		}
+		return "file:" + path, nil
+	case s.env != "":
+		if os.Getenv(s.env) == "" {
+			return "", usage("", "the environment variable %s is empty", s.env)
+		}
+		return "env:" + s.env, nil
+	}
+	return "", usage("--password-file FILE or --password-env NAME", "the device account's password is missing")
+}
+
+// untilSignal returns a context that ends with the first SIGTERM or SIGINT. The
+// second ends the process at once: what is not logged out stays owed.
+func untilSignal(parent context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancel(parent)
+	c := make(chan os.Signal, 2)
+	signal.Notify(c, syscall.SIGTERM, os.Interrupt)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-c:
+			cancel()
+		case <-done:
+			return
+		}
+		select {
+		case <-c:
+			os.Exit(exitFailed)
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(c)
+		close(done)
+		cancel()
+	}
+}
+
+// serveFault gives the errors of a server their exit status and hint.
+func serveFault(err error) error {
+	switch {
+	case errors.Is(err, serve.ErrInUse):
+		return hinted(err, "one server for each data directory: stop the other, or choose another with --data")
+	case errors.Is(err, serve.ErrConfig):
+		return &failure{status: exitUsage, err: err}
+	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "listen" {
+		return hinted(err, "choose another address with --listen or in the configuration file")
+	}
+	return err
+}
+
+// ready prints what a long-running command serves.
+func (a *app) ready(r serve.Ready) {
+	a.print(r, func(w io.Writer) {
+		var names []string
+		for name := range r.Targets {
+			names = append(names, name)
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			fmt.Fprintf(w, "target %s is at %s\n", name, r.Targets[name]["https"])
+		}
+		if len(names) == 0 && len(r.URLs) == 0 {
+			fmt.Fprintln(w, "no targets yet: add one with postern target add")
+		}
+		if len(names) == 0 && r.URLs["https"] != "" {
+			fmt.Fprintf(w, "the device is at %s\n", r.URLs["https"])
+		}
+		if r.PasswordFile != "" {
+			fmt.Fprintf(w, "log in as %s; the password is in %s\n", r.User, r.PasswordFile)
+		}
+		fmt.Fprintf(w, "the CA of these addresses is %s\n", r.CAFile)
+	})
+}

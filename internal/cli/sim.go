@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/serve"
+	"github.com/postern/postern/internal/sim"
+)
+
+func (a *app) simCommand() *cobra.Command {
+	cmd := a.group("sim", "Serve a simulated device", "")
+	cmd.AddCommand(a.simRedfish())
+	return cmd
+}
+
+// simFlags are those that need more than a look.
+type simFlags struct {
+	user      string
+	secret    secretFlags
+	idle      time.Duration
+	latency   string
+	lockout   string
+	clock     time.Duration
+	faults    []string
+	journal   string
+	mockup    string
+	listen    string
+	readyFile string
+	name      string
+	slots     int
+}
+
+func (a *app) simRedfish() *cobra.Command {
+	var f simFlags
+	cmd := &cobra.Command{
+		Use: "redfish", Short: "Serve a simulated Redfish BMC", Args: exactly(),
+		Long: "Serve a simulated Redfish BMC on a loopback port, until SIGTERM. Without --data its state\n" +
+			"is in a temporary folder and goes with it.\n\nFaults:\n" + faultHelp(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := a.simConfig(f)
+			if err != nil {
+				return err
+			}
+			if f.journal != "" {
+				j, err := os.OpenFile(f.journal, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+				if err != nil {
+					return usage("", "open the journal: %w", err)
+				}
+				defer j.Close()
+				cfg.Device.Journal = j
+			}
+			ctx, stop := untilSignal(cmd.Context())
+			defer stop()
+			return serve.RunSim(ctx, cfg)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&f.listen, "listen", "", "`ADDRESS` to listen on, HOST or HOST:PORT (default 127.0.0.1 and a free port)")
+	flags.StringVar(&f.readyFile, "ready-file", "", "`FILE` to write once the device answers")
+	flags.StringVar(&f.user, "user", "admin", "`NAME` of the device's Administrator")
+	f.secret.add(cmd)
+	flags.StringVar(&f.name, "name", sim.DefaultName, "host `NAME` of the device; its serial number is made from it")
+	flags.IntVar(&f.slots, "slots", sim.DefaultSlots, "`N` sessions may live at once; -1: no limit")
+	flags.DurationVar(&f.idle, "idle", sim.DefaultIdle, "idle timeout of a session")
+	flags.StringVar(&f.latency, "latency", "", "how long answers take: `TIME`, root=..,login=..,logout=..,other=.. or slow")
+	flags.StringVar(&f.lockout, "lockout", "", "`N[,DURATION]`: so many wrong passwords in a row lock an account")
+	flags.DurationVar(&f.clock, "clock", 0, "how much the device's clock is fast")
+	flags.StringArrayVar(&f.faults, "fault", nil, "misbehave: `NAME[=VALUE]`, may be repeated")
+	flags.StringVar(&f.journal, "journal", "", "`FILE` to append what the device sees to, one JSON line each")
+	flags.StringVar(&f.mockup, "mockup", "", "serve the DMTF mockup in `DIR` instead of the built-in tree")
+	complete(cmd, "latency", "slow")
+	complete(cmd, "fault", faultNames()...)
+	return cmd
+}
+
+func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
+	log, err := newLogger(a.stderr, a.logLevel, a.logFormat)
+	if err != nil {
+		return serve.SimConfig{}, err
+	}
+	if f.listen != "" {
+		if _, _, err := config.SplitAddress(f.listen); err != nil {
+			return serve.SimConfig{}, usage("HOST or HOST:PORT", "--listen: %w", err)
+		}
+	}
+	cfg := serve.SimConfig{Data: a.data, Listen: f.listen, ReadyFile: f.readyFile, Log: log, Ready: a.ready}
+	d := &cfg.Device
+	*d = sim.Config{User: auth.AccountName(f.user), Name: f.name, Slots: f.slots, Idle: f.idle, ClockOffset: f.clock, Faults: f.faults, Log: log}
+	if d.Latency, err = sim.ParseLatency(f.latency); err != nil {
+		return cfg, usage("for instance 0.1s, root=0.72s,login=1s or slow", "%w", err)
+	}
+	if d.Lockout, d.LockoutFor, err = parseLockout(f.lockout); err != nil {
+		return cfg, err
+	}
+	if f.mockup != "" {
+		if d.Tree, err = sim.ReadMockup(f.mockup); err != nil {
+			return cfg, usage("name the folder that holds redfish/v1 or index.json", "%w", err)
+		}
+	}
+	if !f.secret.given() {
+		return cfg, nil
+	}
+	if d.Password, err = a.readSecret(f.secret, "device password", false); err != nil {
+		return cfg, err
+	}
+	if f.secret.file != "" && f.secret.file != "-" {
+		cfg.PasswordFile, err = filepath.Abs(f.secret.file)
+	}
+	return cfg, err
+}
+
+// parseLockout reads N or N,DURATION.
+func parseLockout(s string) (n int, window time.Duration, err error) {
+	if s == "" {
+		return 0, 0, nil
+	}
+	count, duration, long := strings.Cut(s, ",")
+	n, err = strconv.Atoi(count)
+	if err == nil && long {
+		window, err = time.ParseDuration(duration)
+	}
+	if err != nil || n < 1 || window < 0 || long && window == 0 {
+		return 0, 0, usage("for instance 3 or 3,30m", "--lockout %q is not N or N,DURATION", s)
+	}
+	return n, window, nil
+}
+
+func faultNames() []string {
+	var names []string
+	for _, f := range sim.Faults() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+func faultHelp() string {
+	var b strings.Builder
+	for _, f := range sim.Faults() {
+		fmt.Fprintf(&b, "  %-24s %s\n", f.Name, f.Text)
+	}
+	return b.String()
+}
