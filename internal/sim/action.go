@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-	"time"
 
 	"github.com/postern/postern/redfish"
 )
@@ -32,7 +31,7 @@ var actions = []action{
 			"ImageURI": anyText, "TransferProtocol": listed, "Targets": textList, "Username": anyText, "Password": anyText,
 		},
 		do: func(d *Device, params []byte) {
-			d.record("OK", "Firmware was updated from "+text(params, "ImageURI")+".")
+			d.record("FirmwareUpdated", "Firmware was updated from "+text(params, "ImageURI")+".")
 		}},
 	insertMedia("Cd"), insertMedia("Usb"), ejectMedia("Cd"), ejectMedia("Usb"),
 }
@@ -116,7 +115,7 @@ func (d *Device) resetSystem(params []byte) {
 		}
 		return body
 	})
-	d.record("OK", fmt.Sprintf("The system was reset: %s. It is %s.", how, d.powerState()))
+	d.record("SystemReset", fmt.Sprintf("The system was reset: %s. It is %s.", how, d.powerState()))
 }
 
 // power applies a reset to the PowerState of a resource, if it has one, and
@@ -147,7 +146,7 @@ func power(body []byte, how string) (after []byte, boots bool) {
 // resetManager restarts the BMC: its sessions are gone, the one that asked too.
 func (d *Device) resetManager([]byte) {
 	d.edit(managerPath, func(body []byte) []byte { return putValue(body, d.dateTime(), "LastResetTime") })
-	d.record("OK", "The manager was reset.")
+	d.record("ManagerReset", "The manager was reset.")
 	d.DropSessions()
 }
 
@@ -180,12 +179,4 @@ func ejectMedia(slot string) action {
 			return putValue(body, false, "Inserted")
 		})
 	}}
-}
-
-// timeOf formats a time for a resource, nil for none.
-func timeOf(t time.Time) any {
-	if t.IsZero() {
-		return nil
-	}
-	return t.UTC().Format(time.RFC3339Nano)
 }

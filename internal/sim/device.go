@@ -41,7 +41,7 @@ func New(cfg Config) (*Device, error) {
 	d.auth = newAuthority(cfg, d.faults, d.journal)
 	if cfg.Tree.living {
 		d.addAccounts()
-		d.entries.first, d.entries.last = 1, len(d.store.members(logPath+"/Entries"))
+		d.entries.first, d.entries.last = 1, len(d.store.members(entriesPath))
 	}
 	guarded := http.HandlerFunc(d.serve)
 	d.inner, err = redfish.New(redfish.Config{

@@ -19,6 +19,7 @@ const (
 	managerPath  = rootPath + "/Managers/1"
 	networkPath  = managerPath + "/NetworkProtocol"
 	logPath      = managerPath + "/LogServices/Log"
+	entriesPath  = logPath + "/Entries"
 	updatePath   = rootPath + "/UpdateService"
 	accountsPath = rootPath + "/AccountService/Accounts"
 	managerNet   = managerPath + "/EthernetInterfaces/1"
@@ -54,7 +55,6 @@ var shows = map[string]func(d *Device, body []byte) []byte{
 	},
 	managerNet:                          func(d *Device, body []byte) []byte { return d.showHostName(d.showMAC(body, 0)) },
 	logPath:                             func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
-	updatePath:                          func(d *Device, body []byte) []byte { return putValue(body, d.uploads.show(), "Oem", "Postern") },
 	rootPath + "/AccountService":        (*Device).showLockout,
 	chassisPath + "/EnvironmentMetrics": (*Device).showEnvironment,
 	chassisPath + "/ThermalSubsystem/ThermalMetrics": (*Device).showThermal,

@@ -16,8 +16,12 @@ type logEntries struct {
 	last  int        // ids are never used again
 }
 
+// logRegistry is the prefix of the message ids: tools of the field cannot read
+// an entry without one (observed: redfish_utilities 3.5.2, rf_logs.py).
+const logRegistry = "PosternSim.1.0."
+
 // record adds an entry to the log.
-func (d *Device) record(severity, message string) {
+func (d *Device) record(key, message string) {
 	e := &d.entries
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -25,7 +29,7 @@ func (d *Device) record(severity, message string) {
 	defer d.store.mu.Unlock()
 	e.last++
 	id := strconv.Itoa(e.last)
-	d.store.set(logPath+"/Entries/"+id, mustJSON(struct {
+	d.store.set(entriesPath+"/"+id, mustJSON(struct {
 		ODataID   string `json:"@odata.id"`
 		ODataType string `json:"@odata.type"`
 		ID        string `json:"Id"`
@@ -34,7 +38,9 @@ func (d *Device) record(severity, message string) {
 		Severity  string `json:"Severity"`
 		Created   string `json:"Created"`
 		Message   string `json:"Message"`
-	}{logPath + "/Entries/" + id, "#LogEntry.v1_21_0.LogEntry", id, "Log Entry " + id, "Event", severity, d.dateTime(), message}))
+		MessageID string `json:"MessageId"`
+	}{entriesPath + "/" + id, "#LogEntry.v1_21_0.LogEntry", id, "Log Entry " + id,
+		"Event", "OK", d.dateTime(), message, logRegistry + key}))
 	d.forget(e.last - maxLog)
 }
 
@@ -52,11 +58,11 @@ func (d *Device) clearLog() {
 func (d *Device) forget(upTo int) {
 	e := &d.entries
 	for ; e.first <= upTo; e.first++ {
-		d.store.unset(logPath + "/Entries/" + strconv.Itoa(e.first))
+		d.store.unset(entriesPath + "/" + strconv.Itoa(e.first))
 	}
 	var uris []string
 	for n := e.first; n <= e.last; n++ {
-		uris = append(uris, logPath+"/Entries/"+strconv.Itoa(n))
+		uris = append(uris, entriesPath+"/"+strconv.Itoa(n))
 	}
-	d.store.setMembers(logPath+"/Entries", uris)
+	d.store.setMembers(entriesPath, uris)
 }

@@ -148,6 +148,9 @@ func (d *Device) render(path string, f *file) []byte {
 		if show := shows[path]; show != nil {
 			body = show(d, body)
 		}
+		if path == entriesPath { // an expanded collection (DSP0268, LogEntryCollection)
+			body = d.appendExpanded(nil, body, 0, ".", false)
+		}
 		if s, ok := sensorOf[path]; ok {
 			body = putValue(body, d.reading(s.sensor), s.member...)
 		}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -92,6 +93,7 @@ func start(t *testing.T, cfg Config) *rig {
 	}
 	srv := httptest.NewUnstartedServer(d.Handler())
 	srv.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
 	return &rig{Device: d, t: t, url: srv.URL, client: srv.Client(), journal: rec}

@@ -3,6 +3,7 @@ package sim
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
 	"sync"
@@ -13,8 +14,8 @@ import (
 
 // An Upload is what the device has seen of the upload that began last at
 // /redfish/v1/UpdateService/upload, the UpdateService's HttpPushUri. It is
-// counted as it arrives, and can be read while it does: by Stats, and as
-// Oem.Postern of the UpdateService.
+// counted as it arrives; Stats shows it while it does. Over the wire it leaves
+// an entry in the log when it has ended.
 type Upload struct {
 	Count     int       // uploads begun since the device was switched on
 	Bytes     int64     // arrived so far
@@ -50,19 +51,6 @@ func (u *uploads) begin() int {
 	return u.last.Count
 }
 
-// show is the form in which the UpdateService shows an upload.
-func (u *uploads) show() any {
-	last := u.latest()
-	return struct {
-		ODataType string `json:"@odata.type"`
-		Uploads   int    `json:"Uploads"`
-		Bytes     int64  `json:"BytesReceived"`
-		First     any    `json:"FirstByteTime"`
-		Last      any    `json:"LastByteTime"`
-		SHA256    string `json:"SHA256"`
-	}{"#PosternUpdateService.v1_0_0.UpdateService", last.Count, last.Bytes, timeOf(last.FirstByte), timeOf(last.LastByte), last.SHA256}
-}
-
 // uploadChunk is how much of an upload is held at a time.
 const uploadChunk = 64 << 10
 
@@ -72,18 +60,20 @@ func (d *Device) upload(w http.ResponseWriter, r *http.Request, _ string) error 
 	n := d.uploads.begin()
 	sum := sha256.New()
 	chunk := make([]byte, uploadChunk)
+	size := int64(0)
 	for {
 		got, err := r.Body.Read(chunk)
 		sum.Write(chunk[:got])
+		size += int64(got)
 		now := d.cfg.Now()
 		d.uploads.update(n, func(u *Upload) {
-			if u.Bytes += int64(got); u.FirstByte.IsZero() && got > 0 {
+			if u.Bytes = size; u.FirstByte.IsZero() && got > 0 {
 				u.FirstByte = now
 			}
 		})
 		if err == io.EOF {
 			d.uploads.update(n, func(u *Upload) { u.LastByte, u.SHA256 = now, hex.EncodeToString(sum.Sum(nil)) })
-			d.record("OK", "A firmware image was uploaded.")
+			d.record("ImageUploaded", fmt.Sprintf("An image of %d bytes was uploaded, SHA-256 %x.", size, sum.Sum(nil)))
 			return d.done(w)
 		}
 		if err != nil {

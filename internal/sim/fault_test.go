@@ -1,0 +1,225 @@
+package sim
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestFaultTable(t *testing.T) {
+	t.Parallel()
+	for _, f := range Faults() {
+		if f.Name == "" || f.Text == "" || strings.HasSuffix(f.Text, ".") {
+			t.Errorf("%+v: needs a name and a clause", f)
+		}
+	}
+	good := []string{
+		"no-location", "login-full-status=503", "login-full-status=400", "logout-refused", "logout-refused=405",
+		"early-expiry=2s", "stray-401=3", "no-sessions", "id-reuse", "login-html-error", "drop-login-answer=1",
+	}
+	for _, item := range good {
+		if _, err := parseFaults([]string{item}); err != nil {
+			t.Errorf("%s: %v", item, err)
+		}
+	}
+	bad := []string{
+		"", "fire", "no-location=1", "login-full-status", "login-full-status=200", "logout-refused=200", "logout-refused=x",
+		"early-expiry", "early-expiry=0s", "early-expiry=soon", "stray-401", "stray-401=0", "drop-login-answer=-1",
+	}
+	for _, item := range bad {
+		if _, err := parseFaults([]string{item}); err == nil {
+			t.Errorf("%q is taken", item)
+		}
+	}
+	if _, err := parseFaults([]string{"id-reuse", "id-reuse"}); err == nil {
+		t.Error("a fault is taken twice")
+	}
+}
+
+func TestFaultNoLocation(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"no-location"}})
+	p := r.loginAs(testUser, testPassword)
+	if p.status != 201 || p.header.Get("Location") != "" || p.header.Get("X-Auth-Token") == "" {
+		t.Errorf("%d, Location %q", p.status, p.header.Get("Location"))
+	}
+	if plain := start(t, Config{}).loginAs(testUser, testPassword); !strings.HasPrefix(plain.header.Get("Location"), "https://127.0.0.1:") {
+		t.Errorf("without the fault: %q", plain.header.Get("Location"))
+	}
+}
+
+func TestFaultLoginFullStatus(t *testing.T) {
+	t.Parallel()
+	for _, status := range []string{"400", "403", "503"} {
+		r := start(t, Config{Slots: 1, Faults: []string{"login-full-status=" + status}})
+		r.login()
+		p := r.loginAs(testUser, testPassword)
+		if got := http.StatusText(p.status); !strings.HasPrefix(status, "503") && p.header.Get("Retry-After") != "" {
+			t.Errorf("%s %s: Retry-After %q", status, got, p.header.Get("Retry-After"))
+		}
+		if p.messages() != "SessionLimitExceeded" {
+			t.Errorf("%s: %s", status, p.body)
+		}
+		lines := r.lines()
+		last := lines[len(lines)-1]
+		if last.Event != eventLoginRefused || last.Status != p.status || r.Stats().Full != 1 {
+			t.Errorf("%s: %+v", status, last)
+		}
+		if p = r.loginAs(testUser, "wrong"); p.status != 401 {
+			t.Errorf("%s: a wrong password gets %d", status, p.status)
+		}
+	}
+}
+
+func TestFaultLogoutRefused(t *testing.T) {
+	t.Parallel()
+	for fault, want := range map[string]int{"logout-refused": 503, "logout-refused=405": 405} {
+		r := start(t, Config{Faults: []string{fault}})
+		tok, at := r.login()
+		if p := r.do("DELETE", at, "", token(tok)); p.status != want {
+			t.Errorf("%s: %d", fault, p.status)
+		}
+		if p := r.do("GET", at, "", token(tok)); p.status != 200 {
+			t.Errorf("%s: the session is gone: %d", fault, p.status)
+		}
+		if got := r.events(); got != "login call call" {
+			t.Errorf("%s: journal %s", fault, got)
+		}
+	}
+}
+
+func TestFaultEarlyExpiry(t *testing.T) {
+	t.Parallel()
+	c := newClock()
+	r := start(t, Config{Now: c.now, Faults: []string{"early-expiry=5s"}})
+	tok, _ := r.login()
+	for range 4 {
+		c.advance(time.Second)
+		if p := r.do("GET", systemPath, "", token(tok)); p.status != 200 {
+			t.Fatalf("early: %d", p.status)
+		}
+	}
+	c.advance(time.Second)
+	if p := r.do("GET", systemPath, "", token(tok)); p.status != 401 {
+		t.Errorf("after 5 s: %d", p.status)
+	}
+	if p := r.want(200, "GET", servicePath, ""); p.member("SessionTimeout") != "1800" {
+		t.Errorf("the device does not lie: %s", p.body)
+	}
+}
+
+func TestFaultStray401(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"stray-401=3"}})
+	tok, _ := r.login()
+	var got []int
+	for range 6 {
+		got = append(got, r.do("GET", systemPath, "", token(tok)).status)
+		r.want(200, "GET", systemPath, "") // Basic calls are not hit
+	}
+	for i, status := range got {
+		if want := map[bool]int{true: 401, false: 200}[i%3 == 2]; status != want {
+			t.Errorf("call %d: %d, want %d", i+1, status, want)
+		}
+	}
+}
+
+func TestFaultNoSessions(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"no-sessions"}})
+	root := r.do("GET", "/redfish/v1/", "")
+	if root.status != 200 || root.member("SessionService") != "" || root.member("Links", "Sessions") != "" || root.member("Systems") == "" {
+		t.Errorf("root: %s", root.body)
+	}
+	if p := r.loginAs(testUser, testPassword); p.status != 401 || p.header.Get("WWW-Authenticate") == "" {
+		t.Errorf("login without Basic: %d", p.status)
+	}
+	r.want(404, "POST", sessionsPath, loginBody(testUser, testPassword))
+	r.want(404, "GET", servicePath, "")
+	r.want(200, "GET", systemPath, "")
+	if p := r.do("GET", sessionsPath, "", basicAs(testUser, "wrong")); p.status != 401 {
+		t.Errorf("wrong Basic: %d", p.status)
+	}
+	if p := r.do("GET", systemPath, "", token("00000000000000000000000000000000")); p.status != 401 {
+		t.Errorf("a token: %d", p.status)
+	}
+	if got, want := r.events(), "call login-refused login-refused call call login-refused call"; got != want {
+		t.Errorf("journal: %s, want %s", got, want)
+	}
+}
+
+func TestFaultIDReuse(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"id-reuse"}})
+	tok, first := r.login()
+	_, second := r.login()
+	r.do("DELETE", first, "", token(tok))
+	_, third := r.login()
+	if first != sessionsPath+"/1" || second != sessionsPath+"/2" || third != first {
+		t.Errorf("%s, %s, %s", first, second, third)
+	}
+	plain := start(t, Config{})
+	if _, a := plain.login(); len(a) < len(sessionsPath)+10 {
+		t.Errorf("without the fault: %s", a)
+	}
+}
+
+func TestFaultLoginHTMLError(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"login-html-error"}})
+	p := r.loginAs(testUser, testPassword)
+	if p.status != 500 || p.header.Get("Content-Type") != "text/html" || r.Stats().Sessions != 0 {
+		t.Errorf("%d %s", p.status, p.body)
+	}
+	r.want(200, "GET", systemPath, "")
+	if l := r.lines()[0]; l.Event != eventLoginRefused || l.Status != 500 {
+		t.Errorf("journal: %+v", l)
+	}
+}
+
+func TestFaultDropLoginAnswer(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{Faults: []string{"drop-login-answer=2"}})
+	r.login()
+	p, err := r.try("POST", sessionsPath, loginBody(testUser, testPassword))
+	if err == nil {
+		t.Errorf("answered: %d", p.status)
+	}
+	if n := r.Stats().Sessions; n != 2 {
+		t.Errorf("%d sessions, want 2", n)
+	}
+	r.login()
+	if got := r.events(); got != "login login login" {
+		t.Errorf("journal: %s", got)
+	}
+}
+
+// A login is finished although its client has gone, and its slot is taken.
+func TestLoginOutlivesItsClient(t *testing.T) {
+	t.Parallel()
+	journal := make(chan string, 10)
+	r := start(t, Config{Latency: Latency{Login: 50 * time.Millisecond}, Journal: writerFunc(func(b []byte) { journal <- string(b) })})
+	ctx, cancel := context.WithCancel(t.Context())
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { cancel() }})
+	req, err := http.NewRequestWithContext(ctx, "POST", r.url+sessionsPath, strings.NewReader(loginBody(testUser, testPassword)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := r.client.Do(req); err == nil {
+		resp.Body.Close()
+		t.Fatalf("answered %d: the client did not hang up", resp.StatusCode)
+	}
+	if l := <-journal; !strings.Contains(l, `"event":"login"`) {
+		t.Errorf("journal: %s", l)
+	}
+	if n := r.Stats().Sessions; n != 1 {
+		t.Errorf("%d sessions, want 1", n)
+	}
+}
+
+type writerFunc func([]byte)
+
+func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
