@@ -18,7 +18,7 @@ type wave struct {
 
 // waves are the sensors of the chassis.
 var waves = map[string]wave{
-	"IntakeTemp":  {base: 23, swing: 1.5, idle: 22, period: 20 * time.Minute, places: 1},
+	"IntakeTemp":  {base: 23, swing: 1.5, idle: 21, period: 20 * time.Minute, places: 1},
 	"ExhaustTemp": {base: 36, swing: 3, idle: 24, period: 9 * time.Minute, places: 1},
 	"CPU1Temp":    {base: 58, swing: 9, idle: 26, period: 4 * time.Minute, places: 1},
 	"CPU2Temp":    {base: 56, swing: 8, idle: 26, period: 5 * time.Minute, places: 1},
