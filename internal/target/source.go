@@ -110,8 +110,8 @@ func runPassword(ctx context.Context, line string) ([]byte, error) {
 	cmd.Stdout = out
 	cmd.WaitDelay = commandGrace
 	err := cmd.Run()
-	if out.Len() > maxPassword {
-		return out.Bytes(), nil // too much is the news, not how the command then died
+	if len(out.b) > maxPassword {
+		return out.b, nil // too much is the news, not how the command then died
 	}
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
@@ -122,19 +122,21 @@ func runPassword(ctx context.Context, line string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("password command %s: %w", filepath.Base(fields[0]), err)
 	}
-	return out.Bytes(), nil
+	return out.b, nil
 }
 
 var errTooMuch = errors.New("too much output")
 
 // A boundedBuffer takes one byte more than a password may have, and then fails,
-// which ends the command.
-type boundedBuffer struct{ bytes.Buffer }
+// which ends the command. It does not embed its buffer, whose ReadFrom would let
+// io.Copy pass by Write.
+type boundedBuffer struct{ b []byte }
 
 func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if room := maxPassword + 1 - b.Len(); len(p) > room {
-		b.Buffer.Write(p[:room])
+	if room := maxPassword + 1 - len(b.b); len(p) > room {
+		b.b = append(b.b, p[:room]...)
 		return room, errTooMuch
 	}
-	return b.Buffer.Write(p)
+	b.b = append(b.b, p...)
+	return len(p), nil
 }

@@ -35,22 +35,25 @@ const (
 	bufferSize  = 16 << 10
 )
 
+var errPin = errors.New("a pin is sha256// and 44 characters of Base64, or the certificate's SHA-256 fingerprint in hex")
+
 // ParsePin returns the canonical form of a pin, "sha256//" and 44 characters of
 // Base64. It also takes the SHA-256 fingerprint of a certificate in hex, with or
 // without colons, as openssl and browsers show it.
 func ParsePin(s string) (string, error) {
 	var sum []byte
+	var err error
 	if b64, ok := strings.CutPrefix(s, pinPrefix); ok {
-		sum, _ = base64.StdEncoding.Strict().DecodeString(b64)
+		sum, err = base64.StdEncoding.Strict().DecodeString(b64)
 	} else {
 		h := strings.TrimPrefix(strings.ToLower(s), "sha256:")
 		if strings.Contains(h, ":") && len(h) != 3*sha256.Size-1 {
 			h = ""
 		}
-		sum, _ = hex.DecodeString(strings.ReplaceAll(h, ":", ""))
+		sum, err = hex.DecodeString(strings.ReplaceAll(h, ":", ""))
 	}
-	if len(sum) != sha256.Size {
-		return "", errors.New("a pin is sha256// and 44 characters of Base64, or the certificate's SHA-256 fingerprint in hex")
+	if err != nil || len(sum) != sha256.Size || strings.ContainsAny(s, "\r\n") { // Base64 may hold these
+		return "", errPin
 	}
 	return pinPrefix + base64.StdEncoding.EncodeToString(sum), nil
 }
