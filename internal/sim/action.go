@@ -65,9 +65,8 @@ func (d *Device) act(w http.ResponseWriter, r *http.Request, a action) error {
 
 func (a action) check(resource, params []byte) error {
 	var problems []*redfish.Problem
-	ps := mustParts(params[skipSpace(params, 0):])
 	params = params[skipSpace(params, 0):]
-	for _, p := range ps {
+	for _, p := range partsOf(params) {
 		value := params[p.start:p.end]
 		check := a.params[p.name]
 		switch {

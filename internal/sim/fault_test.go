@@ -223,3 +223,22 @@ func TestLoginOutlivesItsClient(t *testing.T) {
 type writerFunc func([]byte)
 
 func (f writerFunc) Write(b []byte) (int, error) { f(b); return len(b), nil }
+
+// FuzzParseFaults: what is taken is a fault that there is, with a value in its bounds.
+func FuzzParseFaults(f *testing.F) {
+	for _, seed := range []string{"no-location", "stray-401=3", "early-expiry=1s", "logout-refused=405", "=", "login-full-status=400"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, item string) {
+		got, err := parseFaults([]string{item})
+		if err != nil {
+			return
+		}
+		if got == (faults{}) {
+			t.Fatalf("%q is taken and does nothing", item)
+		}
+		if got.stray < 0 || got.dropLoginEvery < 0 || got.earlyExpiry < 0 || got.fullStatus > 599 || got.logoutRefused > 599 {
+			t.Fatalf("%q: %+v", item, got)
+		}
+	})
+}

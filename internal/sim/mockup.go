@@ -40,14 +40,12 @@ func (d *Device) mockMerge(r *http.Request, at string, change []byte) (*file, er
 		return nil, missing(at)
 	case !isObject(f.body[skipSpace(f.body, 0):]):
 		return nil, &redfish.Problem{Status: http.StatusBadRequest, Key: "UnrecognizedRequestBody"}
-	case d.store.changed[at] == nil && d.store.full():
-		return nil, errTooMany
 	}
 	if err := precondition(r, f); err != nil {
 		return nil, err
 	}
 	body := merge(f.body, withoutIdentity(change))
-	if len(body) > maxTreeFile {
+	if len(body) > maxTreeFile || !d.store.room(at, len(body)) {
 		return nil, errTooMany
 	}
 	return d.store.set(at, body), nil
@@ -89,11 +87,8 @@ func (d *Device) mockAdd(at string, body []byte) (uri string, f *file, err error
 	d.store.mu.Lock()
 	defer d.store.mu.Unlock()
 	list := d.store.at(at)
-	switch {
-	case list == nil:
+	if list == nil {
 		return "", nil, missing(at)
-	case d.store.full():
-		return "", nil, errTooMany
 	}
 	id := ""
 	for n := 1; ; n++ {
@@ -108,7 +103,11 @@ func (d *Device) mockAdd(at string, body []byte) (uri string, f *file, err error
 	}
 	resource = putValue(resource, id, "Id")
 	resource = putValue(resource, id, "Name")
-	f = d.store.set(uri, merge(resource, withoutIdentity(body)))
+	resource = merge(resource, withoutIdentity(body))
+	if !d.store.room(uri, len(resource)) {
+		return "", nil, errTooMany
+	}
+	f = d.store.set(uri, resource)
 	d.relist(at, func(members []string) []string { return append(members, uri) })
 	return uri, f, nil
 }
@@ -181,9 +180,10 @@ func (d *Device) mockReset(at, how string) {
 	d.store.mu.Lock()
 	defer d.store.mu.Unlock()
 	f := d.store.at(at)
-	if f == nil || !f.has("PowerState") || d.store.full() {
+	if f == nil || !f.has("PowerState") {
 		return
 	}
-	body, _ := power(f.body, how)
-	d.store.set(at, body)
+	if body, _ := power(f.body, how); d.store.room(at, len(body)) {
+		d.store.set(at, body)
+	}
 }

@@ -151,12 +151,15 @@ func TestMockupIsBounded(t *testing.T) {
 	for n := range maxChanged {
 		r.store.set("/redfish/v1/Created/"+strconv.Itoa(n), []byte("{}"))
 	}
+	r.store.set("/redfish/v1/Created/3", bytes.Repeat([]byte(" "), maxChangedBytes-maxBody/2))
 	r.store.mu.Unlock()
 	if p := r.want(507, "POST", "/redfish/v1/Systems", "{}"); p.messages() != "CreateLimitReachedForResource" {
 		t.Errorf("%s", p.body)
 	}
 	r.want(507, "PATCH", "/redfish/v1/Systems/blade1", `{"a":1}`)
-	r.want(200, "PATCH", "/redfish/v1/Created/1", `{"a":1}`) // takes no more room
+	r.want(200, "PATCH", "/redfish/v1/Created/1", `{"a":1}`) // is one of them
+	r.want(204, "DELETE", "/redfish/v1/Created/2", "")
+	r.want(507, "PATCH", "/redfish/v1/Created/1", `{"a":"`+strings.Repeat("x", maxBody/2)+`"}`)
 }
 
 func TestReadMockupErrors(t *testing.T) {

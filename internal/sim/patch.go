@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"io"
 	"mime"
 	"net/http"
@@ -16,8 +17,12 @@ const maxBody = 256 << 10
 // actions get an empty object.
 func readObject(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
 		return nil, err
+	case err != nil:
+		return nil, &redfish.Problem{Status: http.StatusBadRequest, Key: "GeneralError", Text: "The request body could not be read.", Err: err}
 	}
 	if len(body) == 0 && r.Method == http.MethodPost {
 		return []byte("{}"), nil
@@ -152,7 +157,7 @@ func isArray(v []byte) bool { return len(v) > 0 && v[0] == '[' }
 // patchArray applies an array of a PATCH: null removes an element, an empty
 // object leaves it, what is shorter cuts (DSP0266 1.20.0, 7.6.1).
 func patchArray(old, change []byte) []byte {
-	before, after := mustParts(old), mustParts(change)
+	before, after := partsOf(old), partsOf(change)
 	out := []byte("[")
 	for i, p := range after {
 		v := change[p.start:p.end]

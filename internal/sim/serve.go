@@ -239,10 +239,10 @@ func matches(fields []string, etag string) bool {
 }
 
 // precondition checks If-Match against the file; the store is locked, so that
-// nothing comes between the check and the write.
+// nothing comes between the check and the write. A file that is gone has none.
 func precondition(r *http.Request, f *file) error {
 	fields := r.Header.Values("If-Match")
-	if len(fields) == 0 || matches(fields, f.etag) {
+	if len(fields) == 0 || f == nil || matches(fields, f.etag) {
 		return nil
 	}
 	return &redfish.Problem{Status: http.StatusPreconditionFailed, Key: "PreconditionFailed"}

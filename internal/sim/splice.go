@@ -45,6 +45,12 @@ func parts(raw []byte, at int) (ps []part, closing int) {
 	}
 }
 
+// partsOf returns the parts of v, an object or array and nothing else.
+func partsOf(v []byte) []part {
+	ps, _ := parts(v, 0)
+	return ps
+}
+
 // lookup returns the bytes of the value that path leads to, nil where there is
 // none. Elements of arrays are named by their index. Of two members of one
 // name the last counts, as for encoding/json.

@@ -6,17 +6,21 @@ import (
 	"github.com/postern/postern/redfish"
 )
 
-// maxChanged bounds how many resources may differ from the tree: what clients
-// create takes memory, and a device is small.
-const maxChanged = 2000
+// Bounds of what may differ from the tree on one device: what clients write
+// takes memory, and a device is small.
+const (
+	maxChanged      = 2000     // resources
+	maxChangedBytes = 64 << 20 // together
+)
 
 // A store is one device's view of its tree: the shared files, and those that
 // were changed on this device. Safe for concurrent use.
 type store struct {
 	tree *Tree
 
-	mu      sync.RWMutex     // guards changed
+	mu      sync.RWMutex     // guards the two
 	changed map[string]*file // by path; nil: deleted
+	size    int              // bytes of the changed ones
 }
 
 func newStore(t *Tree) *store {
@@ -41,18 +45,31 @@ func (s *store) at(path string) *file {
 // set puts body at path and returns the new file; s.mu is held for writing.
 func (s *store) set(path string, body []byte) *file {
 	f := newFile(body, mediaJSON)
+	s.size += len(body) - sizeOf(s.changed[path])
 	s.changed[path] = f
 	return f
 }
 
-// full reports whether no further resource may be created; s.mu is held.
-func (s *store) full() bool { return len(s.changed) >= maxChanged }
+func sizeOf(f *file) int {
+	if f == nil {
+		return 0
+	}
+	return len(f.body)
+}
+
+// room reports whether path may be changed to a body of that size, as far as
+// clients are concerned; s.mu is held.
+func (s *store) room(path string, size int) bool {
+	old := s.changed[path]
+	return (old != nil || len(s.changed) < maxChanged) && s.size-sizeOf(old)+size <= maxChangedBytes
+}
 
 // unset deletes path and what lies below it; s.mu is held for writing. What
 // was created on this device leaves no trace.
 func (s *store) unset(path string) {
-	for at := range s.changed {
+	for at, f := range s.changed {
 		if at == path || within(at, path) {
+			s.size -= sizeOf(f)
 			delete(s.changed, at)
 		}
 	}
@@ -75,7 +92,7 @@ func (s *store) members(at string) []string {
 		return nil
 	}
 	var uris []string
-	for _, p := range mustParts(members) {
+	for _, p := range partsOf(members) {
 		uris = append(uris, reference(members[p.start:p.end]))
 	}
 	return uris

@@ -9,10 +9,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net/url"
 	"os"
 	"path"
 	"strings"
 	"sync"
+
+	"github.com/postern/postern/redfish"
 )
 
 const (
@@ -99,13 +102,13 @@ func ReadMockup(dir string) (*Tree, error) {
 }
 
 func readTree(dir fs.FS) (*Tree, error) {
-	base := rootPath
-	if _, err := fs.Stat(dir, "redfish/v1/index.json"); err == nil {
-		base = ""
+	base, err := treeBase(dir)
+	if err != nil {
+		return nil, err
 	}
 	t := &Tree{files: make(map[string]*file), targets: make(map[string]bool)}
 	total := 0
-	err := fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
+	err = fs.WalkDir(dir, ".", func(name string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -126,9 +129,8 @@ func readTree(dir fs.FS) (*Tree, error) {
 	if err != nil {
 		return nil, err
 	}
-	root := t.files[rootPath]
-	if root == nil || !isObject(lookup(root.body)) {
-		return nil, errors.New("no service root: neither index.json nor redfish/v1/index.json")
+	if root := t.files[rootPath]; root == nil || !isObject(lookup(root.body)) {
+		return nil, errNoRoot
 	}
 	for at := range t.files { // the living one takes its place
 		if at == servicePath || within(at, servicePath) {
@@ -139,7 +141,23 @@ func readTree(dir fs.FS) (*Tree, error) {
 	return t, nil
 }
 
-// place says where a file of a mockup is served and as what; "" for nowhere.
+var errNoRoot = errors.New("no service root: neither index.json nor redfish/v1/index.json is one")
+
+// treeBase returns the path at which the directory itself is served. It looks
+// before anything is read, so that a directory that is no mockup, however
+// large, is refused at once.
+func treeBase(dir fs.FS) (string, error) {
+	if _, err := fs.Stat(dir, "redfish/v1/index.json"); err == nil {
+		return "", nil
+	}
+	if _, err := fs.Stat(dir, "index.json"); err != nil {
+		return "", errNoRoot
+	}
+	return rootPath, nil
+}
+
+// place says where a file of a mockup is served and as what; "" for nowhere:
+// files of other kinds, and those with a name that no client can ask for.
 func place(base, name string) (at, media string) {
 	dir, last := path.Split(name)
 	switch last {
@@ -159,7 +177,11 @@ func place(base, name string) (at, media string) {
 	if last == "index.json" || last == "index.xml" || last == "index.yaml" {
 		name = dir
 	}
-	return strings.TrimSuffix(base+"/"+name, "/"), media
+	at, err := redfish.Canonical((&url.URL{Path: base + "/" + name}).EscapedPath())
+	if err != nil {
+		return "", ""
+	}
+	return strings.TrimSuffix(at, "/"), media
 }
 
 // regular keeps what blocks or never ends (pipes, devices) from being read. A
