@@ -367,7 +367,9 @@ func TestCrashWhileBeginning(t *testing.T) {
 	whole := readFile(t, second)
 	for size := 0; size <= len(whole); size += 9 {
 		writeFile(t, second, whole[:size])
-		l := mustOpen(t, config(dir, 3), nil)
+		d := newFaultyDisk(dir)
+		d.lazy = true
+		l := mustOpen(t, config(dir, 3), d)
 		if p := l.Pending(); len(p) != 2 || p[0].Ref != "l1" || p[1].Ref != "l2" {
 			t.Fatalf("cut to %d bytes: pending %+v", size, p)
 		}
@@ -498,7 +500,7 @@ func TestNotesOutliveAFailedWrite(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	d := newFaultyDisk(t.TempDir())
-	d.capacity = chunkSize + reserveSize
+	d.capacity, d.lazy = chunkSize+reserveSize, true
 	l := mustOpen(t, config(d.dir, 1), d)
 	long := strings.Repeat("x", maxDetail)
 	n := 0
@@ -512,7 +514,9 @@ func TestFullDisk(t *testing.T) {
 	if min := chunkSize / (maxDetail + 512); n < min {
 		t.Errorf("full after %d records, want at least %d", n, min)
 	}
-	mustAppend(t, l, Record{Event: LeaseLogout, Ref: "l"}, Record{Event: LeaseLogoutEnd, Ref: "l"})
+	for range reserveSize / 2 / maxDetail {
+		mustAppend(t, l, Record{Event: LeaseLogout, Ref: "l", Detail: long}, Record{Event: LeaseLogoutEnd, Ref: "l"})
+	}
 	l.Note(Record{Event: CallEnd, Ref: "0"})
 	if err := l.Append(t.Context(), Record{Event: Attempt, Detail: long}); err == nil {
 		t.Error("an ordinary record used the reserve")

@@ -20,7 +20,9 @@ func sample(t testing.TB) (dir string, names []string) {
 		if epoch == 2 {
 			cfg.SegmentBytes = 1200
 		}
-		l := mustOpen(t, cfg, nil)
+		d := newFaultyDisk(dir)
+		d.lazy = true
+		l := mustOpen(t, cfg, d)
 		for i := range 5 {
 			mustAppend(t, l, Record{Event: CallBegin, Ref: fmt.Sprint(epoch, i), Target: "bmc1", Caller: "ann"},
 				Record{Event: CallEnd, Ref: fmt.Sprint(epoch, i), Status: 200})
@@ -105,9 +107,9 @@ func TestVerifyFindsEveryFlippedByte(t *testing.T) {
 	for _, name := range names {
 		path := filepath.Join(dir, name)
 		whole := readFile(t, path)
-		for i := 0; i < len(whole); i += 13 {
+		for i := 0; i < len(whole); i += 29 {
 			b := []byte(whole)
-			b[i] ^= 1 << (i % 7)
+			b[i] ^= 1 << (i % 8)
 			writeFile(t, path, string(b))
 			r, err := Verify(dir, testKey)
 			if err != nil {

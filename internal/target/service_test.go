@@ -155,7 +155,9 @@ func TestSealedForOneRow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.add(t, bmc("a", ""), "of a")
-	b := w.add(t, bmc("b", ""), "of b")
+	b := bmc("b", "")
+	b.URL = a.URL
+	b = w.add(t, b, "of b")
 	b.Sealed = a.Sealed
 	if err := w.db.UpdateTarget(t.Context(), b, noon); err != nil {
 		t.Fatal(err)

@@ -205,6 +205,34 @@ func TestWhichCertificatesAreTaken(t *testing.T) {
 	}
 }
 
+// The configuration is whole: it does not depend on who dials with it.
+func TestTLSConfigChecksTheName(t *testing.T) {
+	t.Parallel()
+	ca := newCA(t)
+	for _, c := range []struct {
+		cert tls.Certificate
+		want string
+	}{
+		{ca.issue(t, nil), ""},
+		{ca.issue(t, func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 2)} }), "127.0.0.2"},
+	} {
+		d := newDevice(t, c.cert, nil)
+		config, err := Target{URL: d.URL, CAPEM: ca.pem}.TLSConfig()
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := net.Dial("tcp", strings.TrimPrefix(d.URL, "https://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer raw.Close()
+		err = tls.Client(raw, config).HandshakeContext(t.Context())
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+}
+
 func TestChangedCertificate(t *testing.T) {
 	t.Parallel()
 	ca := newCA(t)
