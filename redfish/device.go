@@ -212,12 +212,12 @@ func setTarget(u *url.URL, path string) error {
 	if !targetOK(path) {
 		return errors.New("redfish: not a path that can be asked for")
 	}
-	raw, query, _ := strings.Cut(path, "?")
+	raw, query, asked := strings.Cut(path, "?")
 	plain, err := url.PathUnescape(raw)
 	if err != nil {
-		return errors.New("redfish: a path with a broken percent-encoding")
+		return fmt.Errorf("redfish: %w", err)
 	}
-	u.Path, u.RawPath, u.RawQuery = plain, raw, query
+	u.Path, u.RawPath, u.RawQuery, u.ForceQuery = plain, raw, query, asked
 	if u.EscapedPath() != raw {
 		u.Opaque = raw // written as it is; the host is taken from u.Host
 	}

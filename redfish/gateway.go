@@ -93,16 +93,20 @@ func AddSessions(root []byte) (out []byte, changed bool, err error) {
 		return root, false, fmt.Errorf("redfish: service root: Links: %w", err)
 	}
 	out = root
-	if links != nil {
-		out = set(out, o, "Links", links)
-		if o, err = decodeObject(out); err != nil {
-			return root, false, fmt.Errorf("redfish: service root: %w", err)
-		}
-	}
 	if !names(o, "SessionService", sessionServiceURI) {
 		out = set(out, o, "SessionService", encode(Ref{sessionServiceURI}))
 	}
-	return out, len(out) != len(root) || !bytes.Equal(out, root), nil
+	if links != nil {
+		if o, err = decodeObject(out); err != nil {
+			return root, false, fmt.Errorf("redfish: service root: %w", err)
+		}
+		out = set(out, o, "Links", links)
+	}
+	// What was added may be there already in another letter case.
+	if _, err := decodeObject(out); err != nil {
+		return root, false, fmt.Errorf("redfish: service root: %w", err)
+	}
+	return out, !bytes.Equal(out, root), nil
 }
 
 // linksOf returns the bytes of Links, or an empty object.

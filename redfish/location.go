@@ -41,6 +41,9 @@ func targetOK(path string) bool {
 		return false
 	}
 	raw, _, _ := strings.Cut(path, "?")
+	if _, err := url.PathUnescape(raw); err != nil {
+		return false
+	}
 	segs := strings.Split(raw[1:], "/")
 	for i, s := range segs {
 		if s == "." || s == ".." || s == "" && i < len(segs)-1 {

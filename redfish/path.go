@@ -26,7 +26,7 @@ const upperHex = "0123456789ABCDEF"
 // not UTF-8.
 func Canonical(rawPath string) (string, error) {
 	if len(rawPath) > maxPath {
-		return "", general(http.StatusRequestURITooLong, "The URI is too long.", nil)
+		return "", errLongPath
 	}
 	if !strings.HasPrefix(rawPath, "/") {
 		return "", Ambiguous("the path does not begin with a slash")
@@ -50,8 +50,13 @@ func Canonical(rawPath string) (string, error) {
 	if plain+"/" == rootURI {
 		return rootURI, nil
 	}
-	return encodePath(plain), nil
+	if plain = encodePath(plain); len(plain) > maxPath {
+		return "", errLongPath
+	}
+	return plain, nil
 }
+
+var errLongPath = general(http.StatusRequestURITooLong, "The URI is too long.", nil)
 
 // decodePath takes every percent-encoding away, or refuses.
 func decodePath(raw string) (string, error) {
