@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -31,8 +33,10 @@ const (
 // bmc is a device: a web server that does what a test says, by "METHOD path".
 type bmc struct {
 	*httptest.Server
-	mu   sync.Mutex
-	seen []string // "METHOD path"
+	conns atomic.Int32
+
+	mu   sync.Mutex // guards what follows
+	seen []string   // "METHOD path"
 	reqs []*http.Request
 	body []string
 }
@@ -44,7 +48,7 @@ type answers map[string]any
 func newBMC(t *testing.T, a answers) *bmc {
 	t.Helper()
 	b := &bmc{}
-	b.Server = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
 		key := r.Method + " " + r.RequestURI
 		b.mu.Lock()
@@ -63,8 +67,14 @@ func newBMC(t *testing.T, a answers) *bmc {
 			w.WriteHeader(404)
 		}
 	}))
-	t.Cleanup(b.Close)
 	b.Config.ErrorLog = quiet
+	b.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			b.conns.Add(1)
+		}
+	}
+	b.StartTLS()
+	t.Cleanup(b.Close)
 	return b
 }
 
@@ -88,6 +98,13 @@ func (b *bmc) requests() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return slices.Clone(b.seen)
+}
+
+// sent returns the nth request and its body.
+func (b *bmc) sent(n int) (*http.Request, string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reqs[n], b.body[n]
 }
 
 func (b *bmc) count(key string) int {
@@ -161,16 +178,16 @@ func TestDeviceLogin(t *testing.T) {
 		t.Errorf("requests %q", got)
 	}
 	want := `{"UserName":"postern","Password":"` + password + `","Context":"n-1"}`
-	if b.body[1] != want {
-		t.Errorf("body %s, want %s", b.body[1], want)
+	if _, body := b.sent(1); body != want {
+		t.Errorf("body %s, want %s", body, want)
 	}
 	for i, want := range []http.Header{
 		{"Accept": {"application/json"}, "Accept-Encoding": {"identity"}, "Odata-Version": {"4.0"}, "User-Agent": {"postern"}},
 		{"Accept": {"application/json"}, "Accept-Encoding": {"identity"}, "Odata-Version": {"4.0"}, "User-Agent": {"postern"},
 			"Content-Type": {"application/json"}, "Content-Length": {fmt.Sprint(len(want))}, "Connection": {"close"}},
 	} {
-		if got := b.reqs[i].Header; fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("headers of %s: %v, want %v", b.seen[i], got, want)
+		if r, _ := b.sent(i); fmt.Sprint(r.Header) != fmt.Sprint(want) {
+			t.Errorf("headers of %s: %v, want %v", r.URL, r.Header, want)
 		}
 	}
 }
@@ -281,7 +298,8 @@ func TestDeviceNonce(t *testing.T) {
 		d := b.device(t, func(c *redfish.DeviceConfig) { c.Profile.KeepsContext = tt.keeps })
 		_, err := d.Login(t.Context(), credential, tt.opts)
 		le := loginError(t, err)
-		if sent := strings.Contains(b.body[1], "Context"); sent != tt.sent || le.NonceFault != tt.sent || le.Outcome != auth.Refused {
+		_, body := b.sent(1)
+		if sent := strings.Contains(body, "Context"); sent != tt.sent || le.NonceFault != tt.sent || le.Outcome != auth.Refused {
 			t.Errorf("%s: sent %v, %+v", tt.name, sent, le)
 		}
 	}
@@ -466,8 +484,11 @@ func TestDeviceRedirects(t *testing.T) {
 		if err != nil && loginError(t, err).Outcome != auth.Unknown {
 			t.Errorf("%d to %q: %v", tt.status, tt.location, err)
 		}
-		if tt.followed && b.body[1] != b.body[2] {
-			t.Errorf("bodies differ: %q", b.body)
+		if tt.followed {
+			_, first := b.sent(1)
+			if _, second := b.sent(2); first != second {
+				t.Errorf("bodies differ: %q %q", first, second)
+			}
 		}
 	}
 	// Once is enough.
@@ -579,8 +600,8 @@ func TestDeviceTouchAndEnd(t *testing.T) {
 		if n := len(b.requests()); n != 3 {
 			t.Errorf("%d: requests %q", tt.status, b.requests())
 		}
-		if h := b.reqs[1].Header; h.Get("X-Auth-Token") != "t" || h.Get("Content-Type") != "" || b.body[1] != "" {
-			t.Errorf("DELETE: %v %q", h, b.body[1])
+		if r, body := b.sent(1); r.Header.Get("X-Auth-Token") != "t" || r.Header.Get("Content-Type") != "" || body != "" {
+			t.Errorf("DELETE: %v %q", r.Header, body)
 		}
 	}
 	d := newBMC(t, answers{}).device(t)

@@ -190,13 +190,7 @@ func TestUnverifiedDevice(t *testing.T) {
 // on a connection of its own.
 func TestLoginOnAFreshConnection(t *testing.T) {
 	t.Parallel()
-	var conns atomic.Int32
 	b := newBMC(t, answers{getRoot: root116, postSessions: raw("")})
-	b.Config.ConnState = func(_ net.Conn, s http.ConnState) {
-		if s == http.StateNew {
-			conns.Add(1)
-		}
-	}
 	d := b.device(t)
 	for range 3 {
 		_, err := d.Login(t.Context(), credential, auth.LoginOptions{})
@@ -204,8 +198,8 @@ func TestLoginOnAFreshConnection(t *testing.T) {
 			t.Errorf("%+v", le)
 		}
 	}
-	if b.count(postSessions) != 3 || conns.Load() < 4 {
-		t.Errorf("%d logins on %d connections", b.count(postSessions), conns.Load())
+	if b.count(postSessions) != 3 || b.conns.Load() < 4 {
+		t.Errorf("%d logins on %d connections", b.count(postSessions), b.conns.Load())
 	}
 }
 
@@ -257,8 +251,8 @@ func TestHostileRoots(t *testing.T) {
 				loginError(t, err)
 			}
 		}
-		for _, r := range b.reqs {
-			if r.Host != strings.TrimPrefix(b.URL, "https://") {
+		for i := range b.requests() {
+			if r, _ := b.sent(i); r.Host != strings.TrimPrefix(b.URL, "https://") {
 				t.Errorf("%.40s: host %q", root, r.Host)
 			}
 		}
