@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"net/http"
@@ -59,9 +58,6 @@ func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
 		path = ""
 	}
 	k := kindOf(r.Method, path)
-	if k == kindLogin {
-		holdBody(r)
-	}
 	time.Sleep(d.cfg.Latency.of(k))
 	n := new(note)
 	if k != kindLogin {
@@ -71,26 +67,6 @@ func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
 	d.route(a, r.WithContext(withNote(context.WithoutCancel(r.Context()), n)), k, path)
 	a.finish()
 }
-
-// maxHeldBody is more than any login that is taken.
-const maxHeldBody = 32 << 10
-
-// holdBody reads a login's body before the wait, while the client is still there.
-func holdBody(r *http.Request) {
-	held, err := io.ReadAll(io.LimitReader(r.Body, maxHeldBody))
-	rest := io.Reader(r.Body)
-	if err != nil {
-		rest = failing{err}
-	}
-	r.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(held), rest), r.Body}
-}
-
-type failing struct{ err error }
-
-func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
 // route lets the faults answer that take the place of a part of the device.
 func (d *Device) route(w http.ResponseWriter, r *http.Request, k kind, path string) {

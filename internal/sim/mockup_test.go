@@ -64,6 +64,9 @@ func TestMockupSessions(t *testing.T) {
 	if p := r.do("GET", "/redfish/v1/Systems", ""); p.status != 401 {
 		t.Errorf("without credentials: %d", p.status)
 	}
+	if r.store.get(servicePath) != nil || r.store.get(sessionsPath+"/77") != nil {
+		t.Error("the mockup's session service is kept")
+	}
 	tok, at := r.login()
 	if p := r.do("GET", servicePath, "", token(tok)); p.member("SessionTimeout") != "1800" || p.member("Name") == `"Not this one"` {
 		t.Errorf("%s", p.body)
