@@ -198,12 +198,18 @@ func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) erro
 			return x.gone(err)
 		}
 	}
+	failed := resp.StatusCode >= http.StatusBadRequest
 	for first := true; ; first = false {
 		var err error
-		if live {
+		if live && !(first && failed) {
 			err = b.read(src)
 		} else {
 			err = b.fill(src)
+		}
+		if first && failed && err != nil && err != io.EOF {
+			// The status says enough. observed: iDRAC 8 cuts the body of its
+			// errors (check_redfish#90).
+			b.n, err = 0, io.EOF
 		}
 		last := err == io.EOF
 		if err != nil && !last {
@@ -215,9 +221,7 @@ func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) erro
 			x.watch.Reset(deviceStall)
 		}
 		if first && !x.shown {
-			if err := x.showFirst(resp, &b, last); err != nil {
-				return err
-			}
+			x.showFirst(resp, &b, last)
 		}
 		out := b.ready(last)
 		if err := x.write(out, live && !last); err != nil {
@@ -232,7 +236,7 @@ func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) erro
 
 // showFirst sends the header once the first piece is in hand. A whole error
 // body that says nothing to the family's clients is replaced.
-func (x *exchange) showFirst(resp *http.Response, b *relayBuffer, last bool) error {
+func (x *exchange) showFirst(resp *http.Response, b *relayBuffer, last bool) {
 	if x.body.stream != nil && last {
 		x.body.stream.stop() // answered: the rest of an upload is not wanted
 	}
@@ -245,7 +249,6 @@ func (x *exchange) showFirst(resp *http.Response, b *relayBuffer, last bool) err
 		}
 	}
 	x.show(resp)
-	return nil
 }
 
 // write sends a piece to the caller, who may take clientPatience for it.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -96,35 +97,47 @@ func (b *bmc) isOpen(path string) bool {
 }
 
 func (b *bmc) session(w http.ResponseWriter, r *http.Request) {
+	const collection = "/redfish/v1/SessionService/Sessions"
 	if r.Method == http.MethodPost {
-		var body struct{ UserName, Password string }
-		if json.NewDecoder(r.Body).Decode(&body) != nil || body.Password != devicePassword {
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		b.mu.Lock()
-		b.logins++
-		b.serial++
-		token, id := fmt.Sprintf("device-token-%024d", b.serial), fmt.Sprint(b.serial)
-		b.tokens[token] = id
-		b.mu.Unlock()
-		w.Header().Set("X-Auth-Token", token)
-		w.Header().Set("Location", r.URL.Path+"/"+id)
-		w.WriteHeader(http.StatusCreated)
-		fmt.Fprintf(w, `{"Id":%q}`, id)
+		b.login(w, r)
 		return
 	}
-	switch id := b.sessionOf(r); {
+	id := b.sessionOf(r)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
 	case id == "":
 		w.WriteHeader(http.StatusUnauthorized)
+	case r.URL.Path == collection:
+		var members []string
+		for _, id := range b.tokens {
+			members = append(members, fmt.Sprintf(`{"@odata.id":"%s/%s"}`, collection, id))
+		}
+		fmt.Fprintf(w, `{"Members":[%s]}`, strings.Join(members, ","))
 	case r.Method == http.MethodDelete:
-		b.mu.Lock()
 		delete(b.tokens, r.Header.Get("X-Auth-Token"))
-		b.mu.Unlock()
 		w.WriteHeader(http.StatusNoContent)
 	default:
-		fmt.Fprintf(w, `{"Id":%q}`, id)
+		fmt.Fprintf(w, `{"Id":%q,"UserName":"postern"}`, r.URL.Path[len(collection)+1:])
 	}
+}
+
+func (b *bmc) login(w http.ResponseWriter, r *http.Request) {
+	var body struct{ UserName, Password string }
+	if json.NewDecoder(r.Body).Decode(&body) != nil || body.Password != devicePassword {
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	}
+	b.mu.Lock()
+	b.logins++
+	b.serial++
+	token, id := fmt.Sprintf("device-token-%024d", b.serial), fmt.Sprint(b.serial)
+	b.tokens[token] = id
+	b.mu.Unlock()
+	w.Header().Set("X-Auth-Token", token)
+	w.Header().Set("Location", r.URL.Path+"/"+id)
+	w.WriteHeader(http.StatusCreated)
+	fmt.Fprintf(w, `{"Id":%q}`, id)
 }
 
 func (b *bmc) sessionOf(r *http.Request) string {
@@ -206,6 +219,7 @@ func deviceTransports(roots *tls.Config) (data, fresh *http.Transport) {
 
 type options struct {
 	now      func() time.Time
+	leaseNow func() time.Time
 	inFlight int
 	rules    []policy.Rule
 	wrap     func(http.RoundTripper) http.RoundTripper // around the data transport
@@ -232,7 +246,7 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	data, fresh := deviceTransports(device.Client().Transport.(*http.Transport).TLSClientConfig)
 	dev, err := redfish.NewDevice(redfish.DeviceConfig{URL: device.URL, Base: data, Fresh: fresh, Log: logger})
 	must(err)
-	s.leases, err = lease.New(lease.Config{Store: db, Audit: s.audit, Seal: key, Log: logger,
+	s.leases, err = lease.New(lease.Config{Store: db, Audit: s.audit, Seal: key, Log: logger, Now: opt.leaseNow,
 		DeviceFor: func(lease.Row) (lease.Device, error) { return dev, nil }})
 	must(err)
 	must(s.leases.Load(ctx, []lease.Target{{Name: "bmc1", Family: "redfish", URL: device.URL, Account: "postern",
@@ -273,6 +287,7 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	must(err)
 	s.front = httptest.NewUnstartedServer(face)
 	s.front.Config.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
+	s.front.Config.DisableGeneralOptionsHandler = true // as the product's server
 	s.front.StartTLS()
 	s.client = s.front.Client()
 	s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -388,3 +403,5 @@ func (s *stack) noSecrets(answers ...answer) {
 		}
 	}
 }
+
+func tlsClient(c net.Conn, cfg *tls.Config) *tls.Conn { return tls.Client(c, cfg) }
