@@ -88,6 +88,12 @@ func TestMockupWrites(t *testing.T) {
 	r, other := start(t, Config{Tree: tree}), start(t, Config{Tree: tree})
 	blade := "/redfish/v1/Systems/blade1"
 	before := r.want(200, "GET", blade, "")
+	if got := before.header.Get("Allow"); got != "GET, HEAD" {
+		t.Errorf("Allow: %s", got)
+	}
+	if got := r.want(405, "PUT", blade, "{}").header.Get("Allow"); got != "GET, HEAD, PATCH, DELETE" {
+		t.Errorf("Allow of a 405: %s", got)
+	}
 
 	p := r.want(200, "PATCH", blade, `{"AssetTag":"x","Boot":{"BootSourceOverrideTarget":"Pxe"},"Id":"y","@odata.id":"z"}`, header("If-Match", before.header.Get("ETag")))
 	if p.member("AssetTag") != `"x"` || p.member("Boot", "BootSourceOverrideTarget") != `"Pxe"` || p.member("Boot", "UefiTargetBootSourceOverride") != "null" || p.member("Id") != `"blade1"` {
