@@ -694,6 +694,7 @@ func TestDeviceList(t *testing.T) {
 		{"pages", answers{get: `{"Members":[{"@odata.id":"` + c + `/1","UserName":"a"}],"Members@odata.nextLink":"` + c + `?$skip=1"}`,
 			get + "?$skip=1": `{"Members":[{"@odata.id":"` + c + `/2","UserName":"b"}]}`},
 			[]auth.Listed{{Location: c + "/1", ID: "1", Account: "a"}, {Location: c + "/2", ID: "2", Account: "b"}}},
+		{"too many on two pages", answers{get: many(200)[:len(many(200))-1] + `,"Members@odata.nextLink":"` + c + `?p=2"}`, get + "?p=2": many(200)}, nil},
 		{"a page for ever", answers{get: `{"Members":[],"Members@odata.nextLink":"` + c + `"}`}, nil},
 		{"a page elsewhere", answers{get: `{"Members":[],"Members@odata.nextLink":"/../x"}`}, nil},
 		{"a page that is not there", answers{get: `{"Members":[],"Members@odata.nextLink":"` + c + `?p=2"}`}, nil},
@@ -712,9 +713,13 @@ func TestDeviceList(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			tt.answers[getRoot] = root116
-			got, err := newBMC(t, tt.answers).device(t).List(t.Context(), auth.Login{Method: auth.MethodSession, Secret: auth.NewSecret("t")})
+			b := newBMC(t, tt.answers)
+			got, err := b.device(t).List(t.Context(), auth.Login{Method: auth.MethodSession, Secret: auth.NewSecret("t")})
 			if (err == nil) != (tt.want != nil) || !slices.Equal(got, tt.want) && len(tt.want) > 0 {
 				t.Errorf("%+v %v, want %+v", got, err, tt.want)
+			}
+			if n := len(b.requests()); n > 70 {
+				t.Errorf("%d requests", n)
 			}
 		})
 	}

@@ -186,6 +186,7 @@ func TestBadInput(t *testing.T) {
 		{"bogus token beside good Basic", "GET", sessions, "", []string{"X-Auth-Token: x", basic("admin", password)}, 401, "NoValidSession", nil},
 		{"two tokens, one good", "GET", sessions, "", []string{admin, "X-Auth-Token: x"}, 401, "NoValidSession", nil},
 		{"two good tokens", "GET", sessions, "", []string{admin, admin}, 401, "NoValidSession", nil},
+		{"two tokens beside good Basic", "GET", sessions, "", []string{admin, "X-Auth-Token:", basic("admin", password)}, 401, "NoValidSession", nil},
 		{"joined tokens", "GET", sessions, "", []string{admin + ", " + token}, 401, "NoValidSession", nil},
 		{"token with a blank", "GET", sessions, "", []string{"X-Auth-Token: a b"}, 401, "NoValidSession", nil},
 		{"token not ASCII", "GET", sessions, "", []string{"X-Auth-Token: ä"}, 401, "NoValidSession", nil},
@@ -481,6 +482,20 @@ func TestRefusedLoginsLookTheSame(t *testing.T) {
 	}
 }
 
+// What nobody can have as a password is nobody's wrong password.
+func TestEmptyCredentialsCountForNobody(t *testing.T) {
+	t.Parallel()
+	f := newFace(t)
+	for _, body := range []string{loginJSON("admin", ""), loginJSON("", password), loginJSON("", "")} {
+		if w := f.ask("POST", "/redfish/v1/SessionService/Sessions", body); w.Code != 401 {
+			t.Errorf("%s: %d", body, w.Code)
+		}
+	}
+	if n := len(f.auth.asked()); n != 0 {
+		t.Errorf("the authority was asked %d times", n)
+	}
+}
+
 func TestSessionLife(t *testing.T) {
 	t.Parallel()
 	f := newFace(t)
@@ -735,8 +750,12 @@ func TestLargeBodyIsNotRead(t *testing.T) {
 		body := &counter{}
 		r := httptest.NewRequest("POST", "/redfish/v1/SessionService/Sessions", body)
 		r.TLS, r.ContentLength = &tls.ConnectionState{}, length
+		most := 64 << 10
+		if length > 0 {
+			most = 0
+		}
 		w := f.send(r, "Content-Type: application/json")
-		if w.Code != 413 || body.n > 64<<10 || w.Header().Get("Connection") != "close" {
+		if w.Code != 413 || body.n > most || w.Header().Get("Connection") != "close" {
 			t.Errorf("length %d: status %d, %d bytes read, %v", length, w.Code, body.n, w.Header())
 		}
 	}
@@ -766,6 +785,31 @@ func TestBodyThatBreaksOff(t *testing.T) {
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("connection reset by peer") }
+
+func TestWriteErrorKeepsNothingOfASuccess(t *testing.T) {
+	t.Parallel()
+	w := httptest.NewRecorder()
+	w.Header()["ETag"] = []string{`"a"`}
+	w.Header().Set("Etag", `"a"`)
+	w.Header().Set("Location", "/x")
+	w.Header().Set("Allow", "GET")
+	redfish.WriteError(w, httptest.NewRequest("GET", "/", nil), auth.ErrForbidden)
+	h := w.Result().Header
+	if h.Get("Location") != "" || h.Get("Etag") != "" || len(h["ETag"]) > 0 || h.Get("Allow") != "GET" || w.Code != 403 {
+		t.Errorf("%d %v", w.Code, h)
+	}
+}
+
+func TestServeMinimal(t *testing.T) {
+	t.Parallel()
+	for path, status := range map[string]int{"/redfish/v1": 200, "/redfish": 200, "/redfish/v1/openapi.yaml": 404, "/redfish/v1/..": 400} {
+		w := httptest.NewRecorder()
+		redfish.Generic().ServeMinimal(w, httptest.NewRequest("GET", path, nil))
+		if w.Code != status {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+}
 
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -40,7 +41,10 @@ func hijack(do func(net.Conn, *bufio.ReadWriter)) func(http.ResponseWriter, *htt
 	}
 }
 
-// endless writes chunks until nobody reads them.
+// drained counts the endless answers that were read to the end.
+var drained atomic.Int32
+
+// endless writes 64 MiB in chunks, or what of it somebody reads.
 func endless(head, chunk string) func(http.ResponseWriter, *http.Request) {
 	return hijack(func(c net.Conn, w *bufio.ReadWriter) {
 		w.WriteString(head)
@@ -48,6 +52,9 @@ func endless(head, chunk string) func(http.ResponseWriter, *http.Request) {
 			if _, err := w.WriteString(chunk); err != nil {
 				return
 			}
+		}
+		if w.Flush() == nil {
+			drained.Add(1)
 		}
 	})
 }
@@ -71,7 +78,7 @@ func TestHostileLogins(t *testing.T) {
 		{"half a status", raw("HTTP/1.1 20"), auth.Unknown},
 		{"half a header", raw("HTTP/1.1 201 Created\r\nX-Auth-Tok"), auth.Unknown},
 		{"headers without end", endless("HTTP/1.1 201 Created\r\n", "X-Pad: "+kib+"\r\n"), auth.Unknown},
-		{"1xx without end", endless("", "HTTP/1.1 103 Early Hints\r\n\r\n"), auth.Unknown},
+		{"1xx without end", endless("", strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 40)), auth.Unknown},
 		{"status out of range", raw("HTTP/1.1 999 What\r\nContent-Length: 0\r\n\r\n"), auth.Unknown},
 		{"cut body on 401", raw("HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\n1000\r\n<html>"), auth.Refused},
 		{"broken chunks on 401", raw("HTTP/1.1 401 No\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), auth.Refused},
@@ -104,6 +111,15 @@ func TestHostileLogins(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if n := drained.Load(); n > 0 && code == 0 {
+		fmt.Printf("FAIL: %d answers without end were read to the end\n", n)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // The status and the token decide, the body may be anything.

@@ -3,6 +3,8 @@ package redfish
 import (
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
 	"net/http"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern/postern/auth"
 )
@@ -207,6 +210,23 @@ func TestProblem(t *testing.T) {
 		if b.Code != registry+tt.code || !strings.Contains(b.Message, tt.text) || !strings.Contains(b.ExtendedInfo[0].Message, tt.text) {
 			t.Errorf("%v: %+v", tt.err, b)
 		}
+	}
+}
+
+func TestProblemForLogs(t *testing.T) {
+	t.Parallel()
+	err := Refuse(502, "bmc1 is down.", time.Second, io.ErrUnexpectedEOF)
+	if err.Error() != "502 bmc1 is down.: unexpected EOF" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("%v", err)
+	}
+	if got := errNoCredentials.Error(); got != "401 There is no valid session established with the implementation." {
+		t.Errorf("%s", got)
+	}
+	if p := AsProblem(err); p.RetryAfter != time.Second {
+		t.Errorf("%+v", p)
+	}
+	if p := AsProblem(Refuse(413, "x", 0, nil)); p.Key != keyPayloadTooLarge {
+		t.Errorf("%+v", p)
 	}
 }
 
