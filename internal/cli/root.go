@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 	complete(root, "log-level", "debug", "info", "warn", "error")
 	complete(root, "log-format", "text", "json")
 	root.AddCommand(
-		a.serveCommand(), a.simCommand(),
+		a.demoCommand(), a.serveCommand(), a.simCommand(),
 		a.targetCommand(), a.accountCommand(), a.auditCommand(),
 		a.versionCommand(), exitStatusTopic(),
 	)
