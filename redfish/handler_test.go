@@ -117,7 +117,7 @@ func (f *face) check(r *http.Request, w *httptest.ResponseRecorder) {
 	}
 }
 
-// errorBody reads an error answer and holds it against section 3.1.
+// errorBody reads an error answer and holds it against DSP0266 1.8.1, 8.6.
 func errorBody(t *testing.T, what string, w *httptest.ResponseRecorder) redfish.Error {
 	t.Helper()
 	var e redfish.Error
@@ -168,7 +168,7 @@ func TestBadInput(t *testing.T) {
 	good := loginJSON("admin", password)
 	ctype := "Content-Type: application/json"
 
-	// Rows of protocols/redfish.md 14.1, and more of the kind.
+	// Each is answered before anything behind is asked.
 	for _, tt := range []struct {
 		name         string
 		method, path string

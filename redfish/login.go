@@ -120,7 +120,9 @@ func noAnswer(sent bool, err error, asked auth.Login) *auth.LoginError {
 	return &auth.LoginError{Outcome: outcome, Sent: sent, Err: fmt.Errorf("redfish: log in: %w", clean(err, asked))}
 }
 
-// refusal judges an answer that gave no login (DESIGN 2.2 for the classes).
+// refusal judges an answer that gave no login. Only 400, 401 and 403 say no to
+// the secret; 404, 405, 415, 429 and 5xx say nothing of it; of all others
+// nobody knows.
 func (d *Device) refusal(a answer, nonce string, asked auth.Login) *auth.LoginError {
 	le := &auth.LoginError{
 		Sent: true, Status: a.status, RetryAfter: d.retryAfter(a.header),

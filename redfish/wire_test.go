@@ -17,7 +17,7 @@ import (
 	"github.com/postern/postern/auth"
 )
 
-// protocols/redfish.md 15.1
+// The vectors of our wire notes.
 func TestParseBasic(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -57,7 +57,7 @@ func TestParseBasic(t *testing.T) {
 	}
 }
 
-// protocols/redfish.md 15.3
+// Values computed with the validator itself.
 func TestRandomness(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -97,7 +97,7 @@ func TestNewToken(t *testing.T) {
 	}
 }
 
-// protocols/redfish.md 15.4
+// RFC 9110, 8.8.3.2 and 13.1.
 func TestETagListed(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
