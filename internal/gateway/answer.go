@@ -36,14 +36,12 @@ func (x *exchange) answer(resp *http.Response) error {
 		return x.bad("The device compressed its answer in a way that it was not asked for.", err)
 	}
 	if x.r.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
-		x.giveBack()
+		x.answered()
 		x.show(resp)
 		return nil
 	}
 	b := chunks.Get().(*[chunk]byte)
 	defer chunks.Put(b)
-	x.watch = time.AfterFunc(deviceStall, x.end)
-	defer x.watch.Stop()
 	return x.relay(resp, src, relayBuffer{buf: b[:], find: &s.body})
 }
 
@@ -189,12 +187,14 @@ func (b *relayBuffer) keep(gone int) {
 // relay sends header and body. Bodies of unknown length, event streams above
 // all, go out as they come in.
 func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) error {
+	watch := time.AfterFunc(deviceStall, func() { resp.Body.Close() }) // wakes a Read that waits
+	defer watch.Stop()
 	live := resp.ContentLength < 0
 	events := isEvents(resp.Header.Get("Content-Type"))
 	if events {
-		x.watch.Stop() // silence is part of an event stream
+		watch.Stop() // silence is part of an event stream
 		x.show(resp)
-		if err := x.flush(); err != nil {
+		if err := x.write(nil, true); err != nil {
 			return x.gone(err)
 		}
 	}
@@ -216,9 +216,9 @@ func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) erro
 			return x.cut(err)
 		}
 		if last {
-			x.giveBack() // before the caller takes its time
+			x.answered() // before the caller takes its time
 		} else if !events {
-			x.watch.Reset(deviceStall)
+			watch.Reset(deviceStall)
 		}
 		if first && !x.shown {
 			x.showFirst(resp, &b, last)
@@ -237,8 +237,8 @@ func (x *exchange) relay(resp *http.Response, src io.Reader, b relayBuffer) erro
 // showFirst sends the header once the first piece is in hand. A whole error
 // body that says nothing to the family's clients is replaced.
 func (x *exchange) showFirst(resp *http.Response, b *relayBuffer, last bool) {
-	if x.body.stream != nil && last {
-		x.body.stream.stop() // answered: the rest of an upload is not wanted
+	if last {
+		resp.ContentLength = int64(b.n)
 	}
 	if last && resp.StatusCode >= http.StatusBadRequest {
 		body, mediaType, ok := x.g.target.Family.ErrorBody(resp.StatusCode, resp.Header.Get("Content-Type"), b.buf[:b.n])
@@ -253,27 +253,31 @@ func (x *exchange) showFirst(resp *http.Response, b *relayBuffer, last bool) {
 
 // write sends a piece to the caller, who may take clientPatience for it.
 func (x *exchange) write(p []byte, flush bool) error {
+	c := http.NewResponseController(x.w)
+	if err := c.SetWriteDeadline(time.Now().Add(clientPatience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
 	if len(p) > 0 {
-		if err := x.control().SetWriteDeadline(time.Now().Add(clientPatience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return err
-		}
 		if _, err := x.w.Write(p); err != nil {
 			return err
 		}
 	}
 	if flush {
-		return x.flush()
+		if err := c.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return err
+		}
 	}
 	return nil
 }
 
-func (x *exchange) control() *http.ResponseController { return http.NewResponseController(x.w) }
-
-func (x *exchange) flush() error {
-	if err := x.control().Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return err
+// answered is called when the device has said everything: its place is given
+// back, and an upload that it did not wait for ends. That comes before the
+// first byte of the answer, because net/http may wait for the upload there.
+func (x *exchange) answered() {
+	x.giveBack()
+	if x.body.stream != nil {
+		x.body.stream.stop()
 	}
-	return nil
 }
 
 // cut is a body of the device that broke off.

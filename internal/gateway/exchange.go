@@ -20,9 +20,10 @@ const (
 	// deviceStall is how long a device may take for the next piece of a body,
 	// or to take one: BMCs pause while they erase flash memory.
 	deviceStall = 2 * time.Minute
-	// maxDrain is what is read of an answer that nobody wants, so that the
-	// connection can be used again.
-	maxDrain = 64 << 10
+	// maxDrain and drainWait bound what is read of an answer that nobody wants,
+	// so that the connection can be used again.
+	maxDrain  = 64 << 10
+	drainWait = 2 * time.Second
 	// sendAgain is what the caller of an upload waits after its login was renewed.
 	sendAgain = time.Second
 )
@@ -42,9 +43,7 @@ type exchange struct {
 	use  *lease.Use
 	ref  string             // not empty once the call is on record
 	sent atomic.Bool        // some of an effect may have reached the device
-	end  context.CancelFunc // of the exchange with the device
-
-	watch *time.Timer // ends an answer in which nothing moves
+	end  context.CancelFunc // of the sending of a stream
 
 	status  int // of the answer, the device's or ours
 	outcome string
@@ -53,12 +52,15 @@ type exchange struct {
 
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{g: g, w: w, r: r}
+	defer x.giveBack() // whatever happens
 	err := x.carry()
 	x.giveBack()
 	if x.body.stream != nil {
 		x.body.stream.stop()
 	}
-	x.cease()
+	if x.end != nil {
+		x.end()
+	}
 	x.finish(err)
 }
 
@@ -229,31 +231,23 @@ func (x *exchange) begin() error {
 	return nil
 }
 
-// roundTrip sends the call once.
+// roundTrip sends the call once. The transport bounds the wait for an answer.
 func (x *exchange) roundTrip() (*http.Response, error) {
 	ctx := x.r.Context()
+	switch {
+	case x.body.stream != nil:
+		ctx, x.end = context.WithCancel(ctx)
+		x.body.stream.watch(x.end)
+	case x.call.Kind == Effect:
+		// What happens to it must be known, whether the caller stays or not.
+		ctx = context.WithoutCancel(ctx)
+	}
 	if x.call.Kind == Effect {
-		if x.body.repeatable() {
-			// What happens to it must be known, whether the caller stays or not.
-			ctx = context.WithoutCancel(ctx)
-		}
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 			GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) },
 		})
 	}
-	x.cease()
-	ctx, x.end = context.WithCancel(ctx)
-	if x.body.stream != nil {
-		x.body.stream.watch(x.end)
-	}
-	return x.g.target.Transport.RoundTrip(x.outgoing(ctx)) // which bounds the wait for an answer
-}
-
-// cease ends what was set up for one sending.
-func (x *exchange) cease() {
-	if x.end != nil {
-		x.end()
-	}
+	return x.g.target.Transport.RoundTrip(x.outgoing(ctx))
 }
 
 // outgoing makes the request that the device sees.
@@ -261,7 +255,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	u := *x.g.target.URL
 	u.Path, u.RawPath = x.r.URL.Path, x.r.URL.RawPath
 	u.RawQuery, u.ForceQuery = x.r.URL.RawQuery, x.r.URL.ForceQuery
-	h := make(http.Header, len(x.g.request)+2)
+	h := make(http.Header, usualHeaders)
 	copyHeaders(h, x.r.Header, x.g.request)
 	h["Accept-Encoding"] = identity
 	if _, ok := h["User-Agent"]; !ok {
@@ -277,6 +271,9 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	x.g.target.Family.Attach(req, x.use.Login())
 	return req
 }
+
+// usualHeaders is how many headers a call has, in one group of a Go map.
+const usualHeaders = 8
 
 var identity = []string{"identity"}
 
@@ -346,6 +343,8 @@ func (x *exchange) giveBack() {
 
 // drain makes the connection usable again after an answer that nobody wants.
 func drain(resp *http.Response) {
+	watch := time.AfterFunc(drainWait, func() { resp.Body.Close() })
+	defer watch.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
 	resp.Body.Close()
 }

@@ -71,6 +71,8 @@ var neverSent = map[string]bool{
 	"Trailer": true, "Transfer-Encoding": true, "Upgrade": true, "Content-Length": true, "Accept-Encoding": true,
 	"Host": true, "Expect": true, "Cookie": true, "Authorization": true, "Forwarded": true,
 	"X-Forwarded-For": true, "X-Forwarded-Host": true, "X-Forwarded-Proto": true,
+	// net/http sends a request with one of these again when a connection dies.
+	"Idempotency-Key": true, "X-Idempotency-Key": true,
 }
 
 // New checks cfg.

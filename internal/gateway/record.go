@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 
 	"github.com/postern/postern/auth"
@@ -27,13 +28,22 @@ const (
 func (x *exchange) record(event string) audit.Record {
 	rec := audit.Record{
 		Event: event, Ref: x.ref, RequestID: auth.RequestID(x.r.Context()), Listener: x.g.listener,
-		Source: x.r.RemoteAddr, Caller: string(x.who.Account), Target: x.g.target.Name,
+		Source: source(x.r), Caller: string(x.who.Account), Target: x.g.target.Name,
 		Method: x.r.Method, Path: x.path, Status: x.status,
 	}
 	if x.use != nil {
 		rec.Account = string(x.use.Login().Account)
 	}
 	return rec
+}
+
+// source is the caller's address without the port.
+func source(r *http.Request) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		return r.RemoteAddr
+	}
+	return host
 }
 
 // announcement is what the record says of a call before it is sent.
@@ -126,7 +136,7 @@ func (p passed) String() string {
 // complain logs what an administrator may have to look after: what Postern or
 // the device failed at. Refusals are in the audit.
 func (x *exchange) complain(err error) {
-	if x.status > 0 && x.status < http.StatusInternalServerError {
+	if x.outcome == outcomeLeft || x.status < http.StatusInternalServerError && x.outcome != outcomeCut {
 		return
 	}
 	x.g.log.LogAttrs(x.r.Context(), slog.LevelWarn, "call failed",

@@ -24,8 +24,8 @@ const (
 // as Base64, URL, JSON and hex write them. Found text is overwritten with
 // asterisks, so lengths stay. It is immutable.
 //
-// The search is that of Wu and Manber (1994) with blocks of two bytes: a table
-// tells for each pair how far the window may move, so that most bytes are
+// The search is that of Wu and Manber (1994) with blocks of three bytes: a table
+// tells for each block how far the window may move, so that most bytes are
 // never looked at.
 type scrubber struct {
 	login  auth.Login
@@ -128,15 +128,18 @@ type matcher struct {
 	patterns []string
 	shortest int
 	longest  int
-	shift    []uint8 // by hash of a pair of bytes
+	shift    []uint8 // by hash of a block
 }
 
 const (
 	shiftBits = 12 // 4 KiB: stays in the first-level cache
-	pairBlock = 2
+	block     = 3  // bytes
 )
 
-func pairHash(a, b byte) uint { return (uint(a)<<5 ^ uint(b)) & (1<<shiftBits - 1) }
+// blockHash is that of the block which ends before end.
+func blockHash[T string | []byte](b T, end int) uint {
+	return (uint(b[end-3])<<8 ^ uint(b[end-2])<<4 ^ uint(b[end-1])) & (1<<shiftBits - 1)
+}
 
 // newMatcher takes the forms of at least atLeast bytes.
 func newMatcher(forms []string, atLeast int) matcher {
@@ -160,14 +163,14 @@ func newMatcher(forms []string, atLeast int) matcher {
 }
 
 func (m *matcher) fillShifts() {
-	furthest := min(m.shortest-pairBlock+1, 255)
+	furthest := min(m.shortest-block+1, 255)
 	m.shift = make([]uint8, 1<<shiftBits)
 	for i := range m.shift {
 		m.shift[i] = uint8(furthest)
 	}
 	for _, p := range m.patterns {
-		for end := pairBlock; end <= m.shortest; end++ {
-			h := pairHash(p[end-2], p[end-1])
+		for end := block; end <= m.shortest; end++ {
+			h := blockHash(p, end)
 			m.shift[h] = min(m.shift[h], uint8(min(m.shortest-end, 255)))
 		}
 	}
@@ -179,7 +182,7 @@ func (m *matcher) find(b []byte) (at, length int) {
 		return -1, 0
 	}
 	for end := m.shortest; end <= len(b); {
-		if skip := m.shift[pairHash(b[end-2], b[end-1])]; skip > 0 {
+		if skip := m.shift[blockHash(b, end)]; skip > 0 {
 			end += int(skip)
 			continue
 		}
