@@ -59,6 +59,47 @@ func matchDeep(rest []string, path string, end, fold bool) bool {
 	return rest[0] == "**" && matchPath(rest, "", fold)
 }
 
+// matchBelow reports whether pattern, taken in any case, matches path or
+// something at most reach segments below it. end says that path has no segment.
+func matchBelow(pattern []string, path string, end bool, reach int) bool {
+	for i, p := range pattern {
+		if end {
+			return named(pattern[i:]) <= reach
+		}
+		if p == "**" {
+			for ; !end; path, end = next(path) {
+				if matchBelow(pattern[i+1:], path, false, reach) {
+					return true
+				}
+			}
+			return named(pattern[i+1:]) <= reach
+		}
+		segment, _, _ := strings.Cut(path, "/")
+		if !glob(p, segment, true) {
+			return false
+		}
+		path, end = next(path)
+	}
+	return end
+}
+
+// named counts the segments of a pattern that stand for one segment each.
+func named(pattern []string) int {
+	n := 0
+	for _, p := range pattern {
+		if p != "**" && p != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// next drops the first segment.
+func next(path string) (rest string, end bool) {
+	_, rest, found := strings.Cut(path, "/")
+	return rest, !found
+}
+
 // glob matches s against pattern, in which '*' stands for any text, in time
 // bounded by the product of their lengths.
 func glob(pattern, s string, fold bool) bool {

@@ -43,6 +43,10 @@ type Call struct {
 	Method    string
 	Path      string // canonical: no empty and no dot segments
 
+	// Reach is how many levels below Path the answer may show. A denial of
+	// anything in there denies the call; an allowance must hold for all of it.
+	Reach int
+
 	// Body has the names of the top-level members of the body, each true. Nil:
 	// it was not read. No two names may be equal in any case.
 	Body map[string]bool
@@ -154,7 +158,18 @@ func (r *compiled) fits(c *Call) bool {
 	return (len(r.Roles) == 0 || slices.Contains(r.Roles, c.Principal.Role)) &&
 		(len(r.Methods) == 0 || contains(r.Methods, c.Method, fold)) &&
 		(len(r.Targets) == 0 || anyGlob(r.Targets, c.Target)) &&
-		(r.path == nil || matchPath(r.path, strings.TrimSuffix(c.Path[1:], "/"), fold))
+		(r.path == nil || r.fitsPath(strings.TrimSuffix(c.Path[1:], "/"), c.Reach))
+}
+
+// fitsPath takes doubt about what lies in reach against the caller.
+func (r *compiled) fitsPath(path string, reach int) bool {
+	switch {
+	case reach <= 0:
+		return matchPath(r.path, path, !r.Allow)
+	case r.Allow:
+		return r.path[len(r.path)-1] == "**" && matchPath(r.path, path, false)
+	}
+	return matchBelow(r.path, path, path == "", reach)
 }
 
 func (r *compiled) fitsBody(body map[string]bool) bool {

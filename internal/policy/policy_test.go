@@ -153,6 +153,70 @@ func TestOwnRulesComeFirst(t *testing.T) {
 	}
 }
 
+// What an answer shows from below its path is judged with it.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	p := mustNew(t,
+		Rule{Name: "no bios", Path: "/redfish/v1/Systems/*/Bios/**"},
+		Rule{Name: "no keys", Path: "/redfish/v1/**/Keys"},
+		Rule{Name: "one chassis", Allow: true, Roles: []auth.Role{"Guest"}, Path: "/redfish/v1/Chassis/*"},
+		Rule{Name: "managers", Allow: true, Roles: []auth.Role{"Guest"}, Path: "/redfish/v1/Managers/**"},
+	)
+	for _, c := range []struct {
+		role  auth.Role
+		path  string
+		reach int
+		want  string
+	}{
+		{auth.Administrator, "/redfish/v1/Systems/1", 0, "administrator"},
+		{auth.Administrator, "/redfish/v1/Systems/1", 1, "no bios"},
+		{auth.Administrator, "/redfish/v1/Systems", 1, "no keys"}, // of a member named Keys
+		{auth.Administrator, "/redfish/v1/Systems", 2, "no bios"},
+		{auth.Administrator, "/REDFISH/v1/systems", 2, "no bios"},
+		{auth.Administrator, "/redfish/v1/Systems/1/Bios/Settings", 1, "no bios"},
+		{auth.Administrator, "/redfish/v1/", 1, "no keys"},
+		{auth.Administrator, "/redfish/v1/", 3, "no bios"},
+		{auth.Administrator, "/", 2, "administrator"},
+		{auth.Administrator, "/", 3, "no keys"},
+		{auth.Administrator, "/x", 9, "administrator"},
+		{"Guest", "/redfish/v1/Chassis/1", 0, "one chassis"},
+		{"Guest", "/redfish/v1/Managers/1", 0, "managers"},
+	} {
+		d := p.Decide(Call{Principal: auth.Principal{Role: c.role}, Method: "GET", Path: c.path, Reach: c.reach})
+		if d.Rule != c.want || d.Allow != (c.want != "no bios" && c.want != "no keys") {
+			t.Errorf("%s and %d below: got %+v, want %s", c.path, c.reach, d, c.want)
+		}
+	}
+	// An allowance must hold for all that is shown.
+	p = mustNew(t,
+		Rule{Name: "one chassis", Allow: true, Path: "/redfish/v1/Chassis/*"},
+		Rule{Name: "managers", Allow: true, Path: "/redfish/v1/Managers/**"})
+	for path, want := range map[string]bool{"/redfish/v1/Chassis/1": false, "/redfish/v1/Managers": true, "/redfish/v1/Managers/1": true, "/redfish/v1/": false} {
+		if d := p.Decide(Call{Principal: auth.Principal{Role: "Guest"}, Method: "GET", Path: path, Reach: 1}); d.Allow != want {
+			t.Errorf("%s and one level below: got %+v, want %v", path, d, want)
+		}
+	}
+}
+
+// A denying rule fits what lies in reach exactly when it fits a path there.
+func FuzzReach(f *testing.F) {
+	f.Add("/a/*/b", "/a", "/x/b")
+	f.Add("/**/b/**", "/a", "/x")
+	f.Add("/**/b/**/c", "/a/b", "/x/c")
+	f.Fuzz(func(t *testing.T, pattern, path, below string) {
+		p, err := New([]Rule{{Name: "own", Path: pattern}})
+		if err != nil || !canonical(path) || !canonical(path+below) || len(below) < 2 || below[0] != '/' || strings.HasSuffix(path, "/") || strings.HasSuffix(below, "/") {
+			return
+		}
+		who := auth.Principal{Role: auth.Administrator}
+		there := p.Decide(Call{Principal: who, Method: "GET", Path: path + below})
+		reach := p.Decide(Call{Principal: who, Method: "GET", Path: path, Reach: strings.Count(below, "/")})
+		if !there.Allow && reach.Allow {
+			t.Errorf("%q denies %q, but not %q with what is below", pattern, path+below, path)
+		}
+	})
+}
+
 func TestNewRefuses(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
