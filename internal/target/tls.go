@@ -33,6 +33,9 @@ const (
 	maxIdle     = 512
 	defaultIdle = 8
 	bufferSize  = 16 << 10
+	// maxHeader bounds the head of an answer, in bytes; net/http would take
+	// 10 MiB for each call in flight. Devices send less than 4 KiB.
+	maxHeader = 64 << 10
 )
 
 var errPin = errors.New("a pin is sha256// and 44 characters of Base64, or the certificate's SHA-256 fingerprint in hex")
@@ -122,17 +125,18 @@ func (t Target) Transports() (data, fresh *http.Transport, err error) {
 	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
 	data = &http.Transport{
-		DialContext:           dialer.DialContext,
-		TLSClientConfig:       config,
-		TLSHandshakeTimeout:   handshakeTimeout,
-		ResponseHeaderTimeout: answerTimeout,
-		ExpectContinueTimeout: time.Second,
-		IdleConnTimeout:       idleTimeout,
-		MaxIdleConnsPerHost:   idle,
-		DisableCompression:    true,
-		ForceAttemptHTTP2:     true,
-		ReadBufferSize:        bufferSize,
-		WriteBufferSize:       bufferSize,
+		DialContext:            dialer.DialContext,
+		TLSClientConfig:        config,
+		TLSHandshakeTimeout:    handshakeTimeout,
+		ResponseHeaderTimeout:  answerTimeout,
+		ExpectContinueTimeout:  time.Second,
+		IdleConnTimeout:        idleTimeout,
+		MaxIdleConnsPerHost:    idle,
+		DisableCompression:     true,
+		ForceAttemptHTTP2:      true,
+		ReadBufferSize:         bufferSize,
+		MaxResponseHeaderBytes: maxHeader,
+		WriteBufferSize:        bufferSize,
 	}
 	fresh = data.Clone()
 	fresh.DisableKeepAlives = true
