@@ -120,7 +120,10 @@ func stockProxy(b *testing.B, device *httptest.Server) *httptest.Server {
 	if err != nil {
 		b.Fatal(err)
 	}
-	data, _ := deviceTransports(device.Client().Transport.(*http.Transport).TLSClientConfig)
+	data, _, err := targetOf(device, options{inFlight: benchClients}).Transports()
+	if err != nil {
+		b.Fatal(err)
+	}
 	proxy := &httputil.ReverseProxy{
 		Rewrite:    func(r *httputil.ProxyRequest) { r.SetURL(u) },
 		Transport:  data,

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/target"
 )
 
 // An Error is an answer of Postern's own to a call that it did not, or could
@@ -51,7 +51,7 @@ func (x *exchange) noLogin(err error) error {
 	return leaseError(u, x.g.target.Name)
 }
 
-func leaseError(u *lease.Unavailable, target string) *Error {
+func leaseError(u *lease.Unavailable, name string) *Error {
 	e := &Error{Status: http.StatusServiceUnavailable, RetryAfter: max(u.RetryAfter, time.Second), Err: u}
 	switch u.Reason {
 	case lease.Full:
@@ -59,9 +59,9 @@ func leaseError(u *lease.Unavailable, target string) *Error {
 	case lease.Refused:
 		e.Status = http.StatusBadGateway
 		e.Message = "The device refused the password that Postern has for it, and it is not tried again, so that the account is not locked." +
-			" An administrator can correct it, or try it once more with 'postern target check " + target + "'."
+			" An administrator can correct it, or try it once more with 'postern target check " + name + "'."
 	case lease.Down:
-		down := transportError(u.Err, false, false)
+		down := transportError(u.Err, name, false, false)
 		down.RetryAfter, down.Err = e.RetryAfter, u
 		return down
 	case lease.NoTarget:
@@ -77,12 +77,12 @@ func leaseError(u *lease.Unavailable, target string) *Error {
 
 // transportError puts a failed exchange in the words of the caller. sent is
 // whether any of the request may have reached the device.
-func transportError(err error, effect, sent bool) *Error {
+func transportError(err error, name string, effect, sent bool) *Error {
 	e := &Error{Status: http.StatusBadGateway, Err: err}
 	switch {
 	case isCertificate(err):
 		e.Message = "The certificate of the device is not the one that is trusted, so nothing was sent to it." +
-			" An administrator can look at it with 'postern target pin'."
+			" An administrator can look at it, and accept it, with 'postern target pin " + name + "'."
 		return e
 	case isTimeout(err):
 		e.Status = http.StatusGatewayTimeout
@@ -110,18 +110,12 @@ func advice(effect, sent bool) string {
 	return " Try again later."
 }
 
-// certificateProblem is what the error of a pinned certificate says of itself;
-// the standard library's errors are known by type.
-type certificateProblem interface{ CertificateProblem() }
-
 func isCertificate(err error) bool {
 	var (
-		verify  *tls.CertificateVerificationError
-		unknown x509.UnknownAuthorityError
-		host    x509.HostnameError
-		pin     certificateProblem
+		verify *tls.CertificateVerificationError
+		pin    *target.PinError
 	)
-	return errors.As(err, &verify) || errors.As(err, &unknown) || errors.As(err, &host) || errors.As(err, &pin)
+	return errors.As(err, &verify) || errors.As(err, &pin)
 }
 
 func isTimeout(err error) bool {

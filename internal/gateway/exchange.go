@@ -128,7 +128,7 @@ func (x *exchange) denied(err error) error {
 
 // judge asks the rules, and shows them the body where they need it.
 func (x *exchange) judge() error {
-	c := policy.Call{Principal: x.who, Target: x.g.target.Name, Method: x.r.Method, Path: x.call.Path}
+	c := policy.Call{Principal: x.who, Target: x.g.target.Name, Method: x.r.Method, Path: x.call.Path, Reach: x.call.Reach}
 	d := x.g.policy.Decide(c)
 	if d.NeedsBody {
 		held, names, err := x.judgedBody()
@@ -295,7 +295,7 @@ func (x *exchange) lost(err error) error {
 	if x.r.Context().Err() != nil && !(effect && x.body.repeatable()) {
 		return x.left(err)
 	}
-	return transportError(err, effect, sent)
+	return transportError(err, x.g.target.Name, effect, sent)
 }
 
 // left is a caller who did not wait.

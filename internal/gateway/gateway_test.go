@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/internal/audit"
+	"github.com/postern/postern/internal/policy"
 )
 
 const systems = "/redfish/v1/Systems/1"
@@ -138,6 +139,17 @@ func TestDenied(t *testing.T) {
 			t.Errorf("record %+v", rec)
 		}
 	}
+}
+
+// A query that shows what lies below is judged with it.
+func TestReach(t *testing.T) {
+	t.Parallel()
+	b := newBMC(t, func(http.ResponseWriter, *http.Request) {})
+	s := newStack(t, b.Server, options{rules: []policy.Rule{{Name: "no bios", Path: "/redfish/v1/Systems/*/Bios"}}})
+	s.call("GET", systems, nil).want(t, 200, "")
+	s.call("GET", systems+"/Bios", nil).want(t, 403, "rules")
+	s.call("GET", systems+"?$expand=.", nil).want(t, 403, "rules")
+	s.call("GET", "/redfish/v1/Systems?$expand=.", nil).want(t, 200, "")
 }
 
 // An effect is on stable storage before the device sees it, and closed after.

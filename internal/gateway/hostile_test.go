@@ -152,12 +152,20 @@ func TestDeviceIsDown(t *testing.T) {
 	}
 }
 
-// A device with a certificate that nobody trusts gets nothing of a caller or of us.
+// A device with a certificate that is not the pinned one gets nothing of a
+// caller or of us.
 func TestCertificate(t *testing.T) {
 	t.Parallel()
 	b := newBMC(t, func(http.ResponseWriter, *http.Request) {})
-	s := newStack(t, b.Server, options{wrap: func(http.RoundTripper) http.RoundTripper { return http.DefaultTransport }})
-	s.call("POST", systems, strings.NewReader(`{}`)).want(t, 502, "certificate")
+	s := newStack(t, b.Server, options{pin: "sha256//" + strings.Repeat("A", 43) + "="})
+	s.call("POST", systems, strings.NewReader(`{}`)).want(t, 502, "postern target pin bmc1")
+	s.call("GET", systems, nil).want(t, 502, "postern target pin bmc1")
+	hasSessions(t, s.anonymous("GET", "/redfish/v1/").body)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.requests) > 0 {
+		t.Errorf("%d requests reached the device", len(b.requests))
+	}
 }
 
 // Secrets are taken out, in whatever form the device echoes them.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"log/slog"
@@ -29,6 +30,7 @@ import (
 	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/session"
 	"github.com/postern/postern/internal/store"
+	"github.com/postern/postern/internal/target"
 	"github.com/postern/postern/redfish"
 )
 
@@ -210,16 +212,10 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// deviceTransports are tuned as those of the product.
-func deviceTransports(roots *tls.Config) (data, fresh *http.Transport) {
-	data = &http.Transport{
-		TLSClientConfig: roots, DisableCompression: true, MaxIdleConnsPerHost: 512, ReadBufferSize: 16 << 10, WriteBufferSize: 16 << 10,
-		ResponseHeaderTimeout: 60 * time.Second, MaxResponseHeaderBytes: 64 << 10, Protocols: new(http.Protocols),
-	}
-	data.Protocols.SetHTTP1(true)
-	fresh = data.Clone()
-	fresh.DisableKeepAlives = true
-	return data, fresh
+// targetOf is a device as an administrator would enter it.
+func targetOf(device *httptest.Server, opt options) target.Target {
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: device.Certificate().Raw})
+	return target.Target{Name: "bmc1", Family: "redfish", URL: device.URL, CAPEM: string(ca), Pin: opt.pin, InFlight: opt.inFlight}
 }
 
 type options struct {
@@ -227,7 +223,7 @@ type options struct {
 	leaseNow func() time.Time
 	inFlight int
 	rules    []policy.Rule
-	wrap     func(http.RoundTripper) http.RoundTripper // around the data transport
+	pin      string
 }
 
 func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
@@ -248,7 +244,8 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	s.audit, err = audit.Open(audit.Config{Dir: s.auditDir(), Key: auth.NewSecret(auditKey), Node: db.Node(), Epoch: db.Epoch()})
 	must(err)
 
-	data, fresh := deviceTransports(device.Client().Transport.(*http.Transport).TLSClientConfig)
+	data, fresh, err := targetOf(device, opt).Transports()
+	must(err)
 	dev, err := redfish.NewDevice(redfish.DeviceConfig{URL: device.URL, Base: data, Fresh: fresh, Log: logger})
 	must(err)
 	s.leases, err = lease.New(lease.Config{Store: db, Audit: s.audit, Seal: key, Log: logger, Now: opt.leaseNow,
@@ -267,12 +264,8 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	must(err)
 	rules, err := policy.New(opt.rules)
 	must(err)
-	var transport http.RoundTripper = data
-	if opt.wrap != nil {
-		transport = opt.wrap(data)
-	}
 	s.gate, err = gateway.New(gateway.Config{
-		Target:   gateway.Target{Name: "bmc1", URL: u, Family: redfishFamily{redfish.Generic(), dev}, Transport: transport},
+		Target:   gateway.Target{Name: "bmc1", URL: u, Family: redfishFamily{redfish.Generic(), dev}, Transport: data},
 		Listener: "bmc1", Leases: s.leases, Policy: rules, Audit: s.audit, Now: opt.now, Log: logger,
 	})
 	must(err)
