@@ -123,7 +123,7 @@ var kinds = map[redfish.Kind]gateway.Kind{
 // Classify implements gateway.Family.
 func (g redfishGateway) Classify(method, rawPath, rawQuery string) gateway.Call {
 	c := g.Profile.Classify(method, rawPath, rawQuery)
-	return gateway.Call{Kind: kinds[c.Kind], Path: c.Path, Err: c.Err}
+	return gateway.Call{Kind: kinds[c.Kind], Path: c.Path, Reach: c.Reach, Err: c.Err}
 }
 
 // BodyMembers implements gateway.Family.
