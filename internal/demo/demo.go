@@ -133,7 +133,7 @@ func (d *demo) through(ctx context.Context, g *gate) (Figures, error) {
 	r := watch(d.view, posternTitle, d.crowd, func(y *tally) {
 		d.crowd.storm(ctx, g.door(), g.password, account.RandomPassword(), y)
 	}, func(r *Figures) {
-		kept, err := g.kept(ctx)
+		kept, err := g.kept(context.WithoutCancel(ctx))
 		if err != nil {
 			failed = err
 			return

@@ -60,7 +60,7 @@ func startGate(ctx context.Context, data, readyFile string, b *bmc, logger *slog
 		stop()
 		return nil, g.err
 	}
-	if err := g.furnish(ctx, data); err != nil {
+	if err := g.furnish(run, data); err != nil {
 		return nil, errors.Join(err, g.close())
 	}
 	return g, nil

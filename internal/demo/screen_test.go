@@ -9,11 +9,11 @@ import (
 )
 
 var (
-	directRun = Figures{
+	directFigures = Figures{
 		Tally: Tally{Good: 180, Dead: 20, Served: 9, Full: 31, Denied: 140, DeadDenied: 20, LoggedIn: 3, Left: 1},
 		Slots: 4, Sessions: 4, MaxLoggedIn: 4, MaxSessions: 4, Logins: 9, LoginsRefused: 412, Leaked: 1, LockedAccounts: 1, Took: 5120 * time.Millisecond,
 	}
-	posternRun = Figures{
+	posternFigures = Figures{
 		Tally: Tally{Good: 180, Dead: 20, Served: 180, DeadDenied: 20, Left: 15},
 		Slots: 4, Sessions: 1, MaxLoggedIn: 172, MaxSessions: 1, Logins: 1, Took: 6940 * time.Millisecond,
 	}
@@ -37,7 +37,7 @@ func TestPanel(t *testing.T) {
    BMC logins      0
    leaked sessions 0
    locked accounts 0`},
-		{"in trouble", directRun, `
+		{"in trouble", directFigures, `
 1  Straight at the BMC                                                 5.1 s
    served          9 of 180     ###.........................................
    logged in       3            #...........................................
@@ -46,7 +46,7 @@ func TestPanel(t *testing.T) {
    BMC logins      9            and 412 refused
    leaked sessions 1            1 client died without logging out
    locked accounts 1            the right password is refused, too`},
-		{"served", posternRun, `
+		{"served", posternFigures, `
 1  Straight at the BMC                                                 6.9 s
    served          180 of 180   ############################################
    logged in       0            ............................................
@@ -65,7 +65,7 @@ func TestPanel(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	t.Parallel()
-	got := style{}.table(Result{Direct: directRun, Postern: posternRun})
+	got := style{}.table(Result{Direct: directFigures, Postern: posternFigures})
 	want := lines(`
                                                  direct through Postern
    served, of 180 with a right password               9             180
@@ -89,7 +89,7 @@ func TestTable(t *testing.T) {
 func TestSentence(t *testing.T) {
 	t.Parallel()
 	const want = " 5.1 s served 9/180, refused 171; BMC sessions 4/4, logins 9, leaked 1, locked 1"
-	if got := sentence(directRun); got != want {
+	if got := sentence(directFigures); got != want {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
 }
@@ -129,7 +129,7 @@ func TestLiveRedraws(t *testing.T) {
 	v := newView(Screen{Out: &out, Live: true})
 	v.begin("title", Figures{Slots: 4})
 	first := out.Len()
-	v.end(posternRun)
+	v.end(posternFigures)
 	again := out.String()[first:]
 	if !strings.HasPrefix(again, "\x1b[8A\r") {
 		t.Errorf("the second state begins %q, want eight lines up", again[:min(20, len(again))])
@@ -148,8 +148,8 @@ func TestPlainHasNoEscapes(t *testing.T) {
 	v := newView(Screen{Out: &out})
 	v.say(v.opening(crowd{clients: 200}, sim.Slow))
 	v.begin("title", Figures{})
-	v.end(directRun)
-	v.say(v.table(Result{Direct: directRun, Postern: posternRun}))
+	v.end(directFigures)
+	v.say(v.table(Result{Direct: directFigures, Postern: posternFigures}))
 	v.say(v.guide(playground{program: "postern", host: "127.0.0.1:1"}))
 	if strings.ContainsAny(out.String(), "\x1b\r") {
 		t.Errorf("got %q", out.String())

@@ -4,7 +4,7 @@ import "time"
 
 // sampleEvery is how often the device is asked for its figures, so that the
 // most sessions in use at a time is not missed.
-const sampleEvery = 20 * time.Millisecond
+const sampleEvery = 50 * time.Millisecond
 
 // watch calls storm, draws the run meanwhile, and returns what it came to. The
 // figures that only the device and what stands before it know come from sample.
