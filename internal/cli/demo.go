@@ -53,7 +53,10 @@ func (a *app) runDemo(cmd *cobra.Command, cfg demo.Config) error {
 			return err
 		}
 	}
-	if cfg.Once && !r.Kept {
+	switch {
+	case cfg.Once && ctx.Err() != nil:
+		return errors.New("ended before the two runs were over")
+	case cfg.Once && !r.Kept:
 		return errors.New("the promise was not kept")
 	}
 	return nil
