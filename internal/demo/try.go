@@ -23,7 +23,7 @@ func (s style) guide(p playground) string {
 
 	head("Postern stays up. Try it, from another terminal (bash):")
 	code("export bmc_ip=" + p.host)
-	code("# " + p.loginFile + ": the body of a login as " + p.user)
+	code("# data.json, the body of a login: " + p.loginFile)
 
 	head("Without a login: 401")
 	code(`curl --include --insecure     \
@@ -54,7 +54,7 @@ curl --include --insecure --header "X-Auth-Token: ${TokenAndUrl[0]}" \
 
 	head("What Postern knows of it")
 	code(quote(p.program) + " target list --data " + quote(p.data))
-	code(quote(p.program) + " audit show --data " + quote(p.data))
+	code(quote(p.program) + " audit show --data " + quote(p.data) + " | tail")
 
 	head("With your own BMC, its password in a file that only you can read:")
 	code(quote(p.program) + " serve --target https://BMC --user U --password-file F")
