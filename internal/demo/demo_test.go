@@ -41,8 +41,8 @@ func TestDemoOnce(t *testing.T) {
 	if !r.Kept || p.Served != 36 || p.DeadDenied != 4 || p.Leaked != 0 || p.LockedAccounts != 0 || p.LoginsRefused != 0 {
 		t.Errorf("through Postern: %+v", p)
 	}
-	if p.Logins != 1 || p.Sessions != 1 || p.Left == 0 {
-		t.Errorf("through Postern: %d logins, %d sessions, %d clients died; want 1, 1 and some", p.Logins, p.Sessions, p.Left)
+	if p.Logins != 1 || p.Sessions != 1 || p.MaxSessions != 1 || p.Left == 0 {
+		t.Errorf("through Postern: %d logins, %d sessions (%d), %d clients died; want 1, 1 (1) and some", p.Logins, p.Sessions, p.MaxSessions, p.Left)
 	}
 	for _, want := range []string{directTitle, posternTitle, "served, of 36 with a right password", "Postern has logged out: 0 sessions left at the BMC.\n"} {
 		if !strings.Contains(out.String(), want) {
