@@ -22,9 +22,10 @@ import (
 
 // What the simulated BMC is like: as the smaller ones in the field are.
 const (
-	bmcUser    auth.AccountName = "root"
-	bmcSlots                    = 4
-	bmcLockout                  = 3
+	bmcSlots   = 4
+	bmcLockout = 3
+
+	bmcUser auth.AccountName = "root"
 )
 
 // A bmc is a simulated device behind a listener of its own. Switching it off

@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	targetName                  = "bmc"
-	crowdUser  auth.AccountName = "scripts" // the crowd's account at Postern
+	targetName = "bmc"
+
+	crowdUser auth.AccountName = "scripts" // the crowd's account at Postern
 )
 
 // A gate is Postern itself, in front of the BMC.

@@ -8,7 +8,6 @@ type playground struct {
 	user         string
 	passwordFile string
 	loginFile    string // the JSON body of a login
-	caFile       string
 	program      string
 	data         string
 }
