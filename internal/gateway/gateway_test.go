@@ -273,19 +273,22 @@ func TestForbiddenURI(t *testing.T) {
 	}
 }
 
-// A device that refuses each login it has just given is told of in a 502.
+// A device that refuses each login it has just given is told of in a 502. Each
+// call is sent twice, and no more.
 func TestUnauthorizedForGood(t *testing.T) {
 	t.Parallel()
 	var b *bmc
+	var calls atomic.Int64
 	b = newBMC(t, func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
 		b.drop()
 		w.WriteHeader(http.StatusUnauthorized)
 	})
 	s := newStack(t, b.Server, options{})
 	s.call("GET", systems, nil).want(t, 502, "again after a new one")
 	s.call("POST", systems, strings.NewReader(`{}`)).want(t, 502, "again after a new one")
-	if logins, _ := b.counts(); logins != 3 {
-		t.Errorf("%d logins, want 2 and then 1 for each call", logins)
+	if n := calls.Load(); n < 3 || n > 4 { // the second call may find that its login has ended
+		t.Errorf("the device saw %d calls, want 2 for each", n)
 	}
 	recs := s.records()
 	if last := recs[len(recs)-1]; last.Event != audit.CallEnd || last.Outcome != "not done" || last.Status != 502 {
@@ -324,16 +327,18 @@ func TestCallerLeaves(t *testing.T) {
 // An effect goes on when its caller leaves, so that the record can tell how it ended.
 func TestEffectOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
-	arrived, left := make(chan struct{}), make(chan struct{})
+	arrived, noticed := make(chan struct{}), make(chan struct{})
 	b := newBMC(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost {
-			return
-		}
 		close(arrived)
-		<-left
+		<-noticed
 		w.WriteHeader(http.StatusNoContent)
 	})
-	s := newStack(t, b.Server, options{})
+	s := newStack(t, b.Server, options{front: func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			context.AfterFunc(r.Context(), func() { close(noticed) })
+			next.ServeHTTP(w, r)
+		})
+	}})
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-arrived
@@ -342,7 +347,6 @@ func TestEffectOutlivesItsCaller(t *testing.T) {
 	if _, err := s.do(s.request("POST", systems, strings.NewReader(`{}`)).WithContext(ctx)); err == nil {
 		t.Error("an answer for a caller who left")
 	}
-	close(left)
 	s.front.Close() // returns when the handler has
 	recs := s.records()
 	if last := recs[len(recs)-1]; last.Event != audit.CallEnd || last.Status != 204 {

@@ -79,7 +79,7 @@ func TestHostileAnswers(t *testing.T) {
 		{name: "JSON error that is cut off", device: raw("HTTP/1.1 400 X\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{}"), status: 400, text: "without saying more"},
 		{name: "JSON error", device: raw("HTTP/1.1 409 X\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n" + `{"error":{"code":"x.1.Mine"}} `), status: 409, text: `{"error":{"code":"x.1.Mine"}} `},
 		{name: "proxy's demand", device: raw("HTTP/1.1 407 X\r\nProxy-Authenticate: Basic\r\nContent-Length: 0\r\n\r\n"), status: 407},
-		{name: "redirect to another host", device: raw("HTTP/1.1 307 X\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n"), status: 502, text: "another host"},
+		{name: "redirect to another host", device: raw("HTTP/1.1 307 X\r\nLocation: https://evil.example/\r\nRetry-After: 9\r\nContent-Length: 0\r\n\r\n"), status: 502, text: "another host"},
 		{name: "redirect that cannot be read", device: raw("HTTP/1.1 302 X\r\nLocation: https://a@b/\r\nContent-Length: 0\r\n\r\n"), status: 502, text: "redirects"},
 		{name: "two redirects", device: raw("HTTP/1.1 302 X\r\nLocation: /a\r\nLocation: https://evil/\r\nContent-Length: 0\r\n\r\n"), status: 502, text: "redirects"},
 		{name: "redirect within", device: raw("HTTP/1.1 307 X\r\nLocation: Systems/uuid\r\nContent-Length: 0\r\n\r\n"), status: 307},
@@ -99,6 +99,9 @@ func TestHostileAnswers(t *testing.T) {
 			}
 			if tc.status >= 400 && a.header.Get("Location") != "" {
 				t.Errorf("an error with Location %q", a.header.Get("Location"))
+			}
+			if tc.status == 502 && a.header.Get("Retry-After") != "" {
+				t.Error("the device's Retry-After is in an answer of ours")
 			}
 			s.noSecrets(a)
 		})

@@ -141,6 +141,15 @@ func TestMinimalRoot(t *testing.T) {
 	}
 }
 
+// A document that is too long is not shown in part.
+func TestOpenDocumentTooLong(t *testing.T) {
+	t.Parallel()
+	b := newBMC(t, nil)
+	b.root = func(w http.ResponseWriter, _ *http.Request) { w.Write(make([]byte, 4<<20+1)) }
+	s := newStack(t, b.Server, options{})
+	s.anonymous("GET", "/redfish/v1/openapi.yaml").want(t, 404, "")
+}
+
 // A device that is down comes back: nothing of its absence is kept for long.
 func TestDeviceComesBack(t *testing.T) {
 	t.Parallel()

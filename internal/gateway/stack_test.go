@@ -224,6 +224,7 @@ type options struct {
 	inFlight int
 	rules    []policy.Rule
 	pin      string
+	front    func(http.Handler) http.Handler // before everything
 }
 
 func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
@@ -283,7 +284,11 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	must(err)
 	face, err := redfish.New(redfish.Config{Authority: authority, Listener: "bmc1", Next: s.gate.Handler(), Open: s.gate.Open(), Log: logger})
 	must(err)
-	s.front = httptest.NewUnstartedServer(face)
+	var handler http.Handler = face
+	if opt.front != nil {
+		handler = opt.front(handler)
+	}
+	s.front = httptest.NewUnstartedServer(handler)
 	s.front.Config.ErrorLog = slog.NewLogLogger(logger.Handler(), slog.LevelDebug)
 	s.front.Config.DisableGeneralOptionsHandler = true // as the product's server
 	s.front.StartTLS()
@@ -365,6 +370,9 @@ func (a answer) want(t testing.TB, status int, text string) {
 		}
 		if err := json.Unmarshal([]byte(a.body), &e); err != nil || e.Error.Code == "" {
 			t.Errorf("status %d without a Redfish error: %s", a.status, a.body)
+		}
+		if got := a.header.Get("Content-Type"); got != "application/json" {
+			t.Errorf("an error of type %q", got)
 		}
 	}
 }

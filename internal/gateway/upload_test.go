@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -138,23 +139,31 @@ func (m *measured) Read(p []byte) (int, error) {
 // while the caller stalls.
 func TestUploadAnsweredEarly(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusRequestEntityTooLarge, http.StatusNoContent} {
+	for status, body := range map[int]string{
+		http.StatusRequestEntityTooLarge: "",
+		http.StatusNoContent:             "",
+		http.StatusBadRequest:            `{"error":{"code":"x","message":"` + strings.Repeat("x", 50_000) + `"}}`,
+	} {
 		t.Run(strconv.Itoa(status), func(t *testing.T) {
 			t.Parallel()
 			b := newBMC(t, func(w http.ResponseWriter, r *http.Request) {
 				io.ReadFull(r.Body, make([]byte, 1000))
+				w.Header().Set("Content-Type", "application/json")
 				w.WriteHeader(status)
+				io.WriteString(w, body)
 			})
 			s := newStack(t, b.Server, options{})
 			hold := make(blocked)
 			defer close(hold)
 			r := s.request("POST", push, io.MultiReader(&zeros{100_000}, hold))
 			r.ContentLength = 1 << 20
-			a, err := s.do(r)
+			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second) // below what stalling callers get
+			defer cancel()
+			a, err := s.do(r.WithContext(ctx))
 			if err != nil {
 				t.Fatal(err)
 			}
-			a.want(t, status, "")
+			a.want(t, status, body)
 			if rec := lastRecord(t, s); rec.Status != status || !strings.HasSuffix(rec.Detail, "not whole") {
 				t.Errorf("record %+v", rec)
 			}
@@ -259,6 +268,23 @@ func TestHeldBodies(t *testing.T) {
 	}
 	a := s.call("DELETE", systems, nil)
 	a.want(t, 200, "0 0 ")
+}
+
+// A length alone decides nothing: neither an allocation nor a wait.
+func TestHugeLength(t *testing.T) {
+	t.Parallel()
+	b := newBMC(t, func(http.ResponseWriter, *http.Request) {})
+	s := newStack(t, b.Server, options{})
+	hold := make(blocked)
+	defer close(hold)
+	r := s.request("PATCH", systems, hold)
+	r.SetBasicAuth("op", callerPassword)
+	r.ContentLength = 1 << 50
+	a, err := s.do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.want(t, 413, "")
 }
 
 func TestJudgedBodies(t *testing.T) {
