@@ -57,7 +57,7 @@ func leaseError(u *lease.Unavailable, name string) *Error {
 	case lease.Full:
 		e.Message = "Every session and place that the device has for Postern is taken. Try again later."
 	case lease.Refused:
-		e.Status = http.StatusBadGateway
+		e.Status, e.RetryAfter = http.StatusBadGateway, 0
 		e.Message = "The device refused the password that Postern has for it, and it is not tried again, so that the account is not locked." +
 			" An administrator can correct it, or try it once more with 'postern target check " + name + "'."
 	case lease.Down:

@@ -296,6 +296,34 @@ func TestUnauthorizedForGood(t *testing.T) {
 	}
 }
 
+// Whoever calls while the stored password is wrong is told what to do, and the
+// device's account is not locked by it.
+func TestWrongStoredPassword(t *testing.T) {
+	t.Parallel()
+	b := newBMC(t, func(http.ResponseWriter, *http.Request) { t.Error("a call reached the device") })
+	s := newStack(t, b.Server, options{password: "the wrong password"})
+	var all sync.WaitGroup
+	for range 20 {
+		all.Go(func() {
+			a, err := s.do(s.request("GET", systems, nil))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			a.want(t, 502, "postern target check bmc1")
+			if a.header.Get("WWW-Authenticate") != "" {
+				t.Error("the caller is asked for credentials")
+			}
+		})
+	}
+	all.Wait()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.refused != 1 {
+		t.Errorf("%d refused logins, want 1", b.refused)
+	}
+}
+
 // A caller who leaves ends a read at the device, and not the login.
 func TestCallerLeaves(t *testing.T) {
 	t.Parallel()

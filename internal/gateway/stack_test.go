@@ -51,6 +51,7 @@ type bmc struct {
 	tokens   map[string]string
 	serial   int
 	logins   int
+	refused  int
 	open     int // requests for open documents
 	requests []*http.Request
 }
@@ -128,6 +129,9 @@ func (b *bmc) session(w http.ResponseWriter, r *http.Request) {
 func (b *bmc) login(w http.ResponseWriter, r *http.Request) {
 	var body struct{ UserName, Password string }
 	if json.NewDecoder(r.Body).Decode(&body) != nil || body.Password != devicePassword {
+		b.mu.Lock()
+		b.refused++
+		b.mu.Unlock()
 		w.WriteHeader(http.StatusUnauthorized)
 		return
 	}
@@ -224,6 +228,7 @@ type options struct {
 	inFlight int
 	rules    []policy.Rule
 	pin      string
+	password string // stored for the device; "" = the right one
 	front    func(http.Handler) http.Handler // before everything
 }
 
@@ -232,6 +237,9 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	s := &stack{t: t, dir: t.TempDir(), device: device.URL, logs: new(syncBuffer)}
 	logger := slog.New(slog.NewTextHandler(s.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	ctx := context.Background()
+	if opt.password == "" {
+		opt.password = devicePassword
+	}
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -255,7 +263,7 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	must(s.leases.Load(ctx, []lease.Target{{Name: "bmc1", Family: "redfish", URL: device.URL, Account: "postern",
 		Device: dev, Method: auth.MethodAuto, InFlight: opt.inFlight,
 		Credential: func(context.Context) (auth.Credential, error) {
-			return auth.Credential{Account: "postern", Password: auth.NewSecret(devicePassword)}, nil
+			return auth.Credential{Account: "postern", Password: auth.NewSecret(opt.password)}, nil
 		}}}))
 
 	run, stop := context.WithCancel(ctx)

@@ -98,3 +98,91 @@ func TestCloseWakesRead(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// timed remembers the deadlines that a connection is given.
+type timed struct {
+	*httptest.ResponseRecorder
+	write, read []time.Time
+	pieces      int
+}
+
+func (w *timed) Write(p []byte) (int, error) {
+	w.pieces++
+	return w.ResponseRecorder.Write(p)
+}
+
+func (w *timed) SetWriteDeadline(t time.Time) error {
+	w.write = append(w.write, t)
+	return nil
+}
+
+func (w *timed) SetReadDeadline(t time.Time) error {
+	w.read = append(w.read, t)
+	return nil
+}
+
+// A slow caller gets clientPatience for each piece, however many there are.
+func TestPatienceWithReaders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		pr, pw := io.Pipe()
+		go func() {
+			for range 3 {
+				time.Sleep(time.Minute)
+				pw.Write(make([]byte, chunk))
+			}
+			pw.Close()
+		}()
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		resp := &http.Response{StatusCode: 200, ContentLength: 3 * chunk, Header: http.Header{}, Body: pr}
+		x := &exchange{g: &Gateway{}, w: w, r: httptest.NewRequest("GET", "/", nil)}
+		start := time.Now()
+		if err := x.relay(resp, pr, relayBuffer{buf: make([]byte, chunk), find: new(matcher)}); err != nil {
+			t.Fatal(err)
+		}
+		if w.pieces != 3 || len(w.write) < 3 {
+			t.Fatalf("%d pieces and %d deadlines", w.pieces, len(w.write))
+		}
+		for i := range 3 {
+			if got, want := w.write[i].Sub(start), time.Duration(i+1)*time.Minute+clientPatience; got != want {
+				t.Errorf("piece %d has a deadline after %v, want %v", i, got, want)
+			}
+		}
+	})
+}
+
+// The same for one who sends; none is left on the connection at the end.
+func TestPatienceWithSenders(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := &timed{ResponseRecorder: httptest.NewRecorder()}
+		r := httptest.NewRequest("POST", "/", io.LimitReader(zeroReader{}, 3))
+		s := newStream(w, r)
+		s.watch(func() { t.Error("given up") })
+		start := time.Now()
+		for i := range 3 {
+			if _, err := s.Read(make([]byte, 1)); err != nil {
+				t.Fatal(err)
+			}
+			if got, want := w.read[i].Sub(start), time.Duration(i)*time.Minute+clientPatience; got != want {
+				t.Errorf("piece %d has a deadline after %v, want %v", i, got, want)
+			}
+			time.Sleep(time.Minute)
+		}
+		if _, err := s.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatal(err)
+		}
+		if last := w.read[len(w.read)-1]; !last.IsZero() {
+			t.Errorf("a deadline is left: %v", last)
+		}
+		n := len(w.read)
+		s.stop()
+		if len(w.read) != n {
+			t.Error("the end of a whole upload touches the connection")
+		}
+	})
+}
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) { return len(p), nil }
