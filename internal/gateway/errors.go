@@ -33,9 +33,6 @@ func (e *Error) Error() string {
 
 func (e *Error) Unwrap() error { return e.Err }
 
-// ErrDenied: the rules do not allow the call, or the device does not.
-var ErrDenied = errors.New("not allowed")
-
 // errCutShort marks a body of the device that ended before its end.
 var errCutShort = errors.New("the answer broke off")
 

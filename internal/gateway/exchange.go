@@ -122,7 +122,7 @@ func (x *exchange) denied(err error) error {
 	if err != nil {
 		return err
 	}
-	return &Error{Status: http.StatusForbidden, Err: ErrDenied,
+	return &Error{Status: http.StatusForbidden,
 		Message: "The rules do not allow this call to account " + string(x.who.Account) + "."}
 }
 
@@ -322,7 +322,7 @@ func (x *exchange) unauthorized(renewed bool) error {
 	err := x.use.Unauthorized(x.r.Context())
 	switch {
 	case errors.Is(err, lease.ErrAlive):
-		return &Error{Status: http.StatusForbidden, Err: ErrDenied,
+		return &Error{Status: http.StatusForbidden,
 			Message: "The device refuses this call to the account that Postern uses there; the account's rights at the device decide."}
 	case err != nil:
 		return x.noLogin(err)

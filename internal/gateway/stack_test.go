@@ -228,7 +228,7 @@ type options struct {
 	inFlight int
 	rules    []policy.Rule
 	pin      string
-	password string // stored for the device; "" = the right one
+	password string                          // stored for the device; "" = the right one
 	front    func(http.Handler) http.Handler // before everything
 }
 
