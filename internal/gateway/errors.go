@@ -54,7 +54,6 @@ func leaseError(u *lease.Unavailable, name string) *Error {
 	case lease.Full:
 		e.Message = "Every session and place that the device has for Postern is taken. Try again later."
 	case lease.Refused:
-		e.Status, e.RetryAfter = http.StatusBadGateway, 0
 		e.Message = "The device refused the password that Postern has for it, and it is not tried again, so that the account is not locked." +
 			" An administrator can correct it, or try it once more with 'postern target check " + name + "'."
 	case lease.Down:
@@ -93,19 +92,21 @@ func transportError(err error, name string, effect, sent bool) *Error {
 	default:
 		e.Message = "The connection to the device broke before it answered."
 	}
-	e.Message += advice(effect, sent)
+	switch {
+	case effect && sent: // no word of when to send it again
+		e.Message += " The call may have been carried out: look before sending it again."
+		return e
+	case effect:
+		e.Message += " Nothing was sent: try again later."
+	default:
+		e.Message += " Try again later."
+	}
+	e.RetryAfter = tryLater
 	return e
 }
 
-func advice(effect, sent bool) string {
-	switch {
-	case effect && sent:
-		return " The call may have been carried out: look before sending it again."
-	case effect:
-		return " Nothing was sent: try again later."
-	}
-	return " Try again later."
-}
+// tryLater is what callers of a device that does not answer are told to wait.
+const tryLater = 5 * time.Second
 
 func isCertificate(err error) bool {
 	var (
