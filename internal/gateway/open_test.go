@@ -118,11 +118,13 @@ func TestMinimalRoot(t *testing.T) {
 		"wants credentials": func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) },
 		"broken":            func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) },
 		"hangs up":          raw(""),
-		"redirects":         func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", http.StatusFound) },
-		"not JSON":          func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"@odata.etag":"W/"1""}`) },
-		"no object":         func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `[]`) },
-		"cut off":           raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"),
-		"endless":           endless("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat(" ", 1000)),
+		"redirects": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		},
+		"not JSON":  func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `{"@odata.etag":"W/"1""}`) },
+		"no object": func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, `[]`) },
+		"cut off":   raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}"),
+		"endless":   endless("HTTP/1.1 200 OK\r\n\r\n", strings.Repeat(" ", 1000)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
