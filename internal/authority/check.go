@@ -46,10 +46,10 @@ type flight struct {
 	name     auth.AccountName
 	password auth.Secret
 	secret   digest
-	tally    digest        // of the first asker, see failures
 	era      uint64        // checker.era when it began
 	waiters  int           // guarded by checker.mu
-	orphaned chan struct{} // closed when the last waiter has gone
+	started  bool          // it has a slot; guarded by checker.mu
+	orphaned chan struct{} // closed when the last waiter has gone before that
 	done     chan struct{} // closed when v is set
 	v        verdict
 }
@@ -59,10 +59,11 @@ type flight struct {
 // memory alone, then one read and one hash in a slot.
 type checker struct {
 	accounts account.Store
+	hashes   func(hash string, password auth.Secret) bool // account.Verify
 	now      func() time.Time
 	key      [sha256.Size]byte
 	slots    chan struct{}
-	queue    int
+	most     int             // flights at a time: in a slot or waiting for one
 	stop     context.Context // ends at close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
@@ -73,7 +74,7 @@ type checker struct {
 	wrong   *fifo[digest, wrongSecret]
 	failed  *fifo[digest, *failures]
 	flights map[digest]*flight
-	queued  int
+	active  int // flights that have not landed
 }
 
 type wrongSecret struct {
@@ -83,7 +84,7 @@ type wrongSecret struct {
 
 func newChecker(c Config) *checker {
 	k := &checker{
-		accounts: c.Accounts, now: c.Now, slots: make(chan struct{}, c.HashSlots), queue: c.Queue,
+		accounts: c.Accounts, hashes: account.Verify, now: c.Now, slots: make(chan struct{}, c.HashSlots), most: c.HashSlots + c.Queue,
 		proofs: make(map[auth.AccountName]proof), flights: make(map[digest]*flight),
 		wrong: newFIFO[digest, wrongSecret](remembered), failed: newFIFO[digest, *failures](remembered),
 	}
@@ -167,7 +168,7 @@ func (k *checker) begin(name auth.AccountName, password auth.Secret, secret, nam
 	if !fs.allow(now) {
 		return nil, verdict{err: auth.ErrBadCredentials, reason: "too many wrong passwords from this source"}
 	}
-	if k.queued >= k.queue {
+	if k.active >= k.most {
 		return nil, verdict{err: auth.ErrBusy, reason: "too many checks are waiting"}
 	}
 	if !ok {
@@ -176,10 +177,10 @@ func (k *checker) begin(name auth.AccountName, password auth.Secret, secret, nam
 	fs.pending++
 	f := &flight{
 		name: name, password: password, secret: secret, era: k.era, waiters: 1,
-		orphaned: make(chan struct{}), done: make(chan struct{}), tally: tally,
+		orphaned: make(chan struct{}), done: make(chan struct{}),
 	}
 	k.flights[secret] = f
-	k.queued++
+	k.active++
 	k.running.Go(func() { k.fly(f, fs, nameSum) })
 	return f, verdict{}
 }
@@ -188,7 +189,7 @@ func (k *checker) begin(name auth.AccountName, password auth.Secret, secret, nam
 func (k *checker) leave(f *flight) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if f.waiters--; f.waiters == 0 {
+	if f.waiters--; f.waiters == 0 && !f.started {
 		k.unlist(f)
 		close(f.orphaned)
 	}
@@ -208,6 +209,7 @@ func (k *checker) fly(f *flight, fs *failures, nameSum digest) {
 	defer close(f.done)
 	f.v = v
 	k.unlist(f)
+	k.active--
 	fs.pending--
 	if !judged {
 		return
@@ -228,19 +230,20 @@ func (k *checker) fly(f *flight, fs *failures, nameSum digest) {
 
 // inSlot waits for a slot and judges in it. It reports whether it judged at all.
 func (k *checker) inSlot(f *flight) (verdict, bool) {
-	var got bool
+	givenUp := verdict{err: auth.ErrUnavailable, reason: "given up"}
 	select {
 	case k.slots <- struct{}{}:
-		got = true
 		defer func() { <-k.slots }()
 	case <-f.orphaned:
+		return givenUp, false
 	case <-k.stop.Done():
+		return givenUp, false
 	}
 	k.mu.Lock()
-	k.queued--
+	f.started = f.waiters > 0
 	k.mu.Unlock()
-	if !got {
-		return verdict{err: auth.ErrUnavailable, reason: "given up"}, false
+	if !f.started {
+		return givenUp, false
 	}
 	return k.judge(f.name, f.password)
 }
@@ -265,7 +268,7 @@ func (k *checker) judge(name auth.AccountName, password auth.Secret) (verdict, b
 		password = auth.NewSecret(s[:account.MaxPassword]) // as much work as for the longest; wrong in any case
 		hash = account.FakeHash()
 	}
-	if !account.Verify(hash, password) || err != nil || !a.Enabled {
+	if !k.hashes(hash, password) || err != nil || !a.Enabled {
 		return verdict{err: auth.ErrBadCredentials, reason: reason}, true
 	}
 	return verdict{account: a}, true

@@ -169,8 +169,7 @@ func (t *Table) settle(ctx context.Context, batch []ending, now time.Time) error
 
 // Flush brings the times of last use to the store and ends what has expired.
 func (t *Table) Flush(ctx context.Context) error {
-	now := t.cfg.Now()
-	return errors.Join(t.flushUses(ctx, now), t.sweep(ctx, now))
+	return errors.Join(t.flushUses(ctx, t.cfg.Now()), t.sweep(ctx, t.cfg.Now()))
 }
 
 func (t *Table) flushUses(ctx context.Context, now time.Time) error {

@@ -214,13 +214,17 @@ func (x *index) dropOver(now int64) (out []*entry, why []string) {
 	return out, why
 }
 
+// clockSlack is how far a use may lie behind now, in nanoseconds, because it was
+// noted while a look through all entries went on.
+const clockSlack = int64(time.Second)
+
 // over looks through all entries for those that have ended at now. Token checks
 // go on meanwhile.
 func (sh *shard) over(now int64) (out []*entry) {
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	for _, e := range sh.entries {
-		if e.used.Load() > now {
+		if e.used.Load()-now > clockSlack {
 			e.used.Store(now) // the clock was set back; no session gains by that
 		}
 		if e.over(now) != "" {
