@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"strings"
 
@@ -25,7 +26,11 @@ type app struct {
 
 // Main runs the command line of the process and returns its exit status.
 // version is what the program was built as; "" = what the Go build recorded.
+//
+// The standard library's own log is silenced: net/http writes bytes that a
+// device sent unasked to it, and they may echo a secret.
 func Main(version string) int {
+	log.SetOutput(io.Discard)
 	a := &app{version: version, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	return a.run(context.Background(), os.Args[1:])
 }

@@ -40,10 +40,11 @@ type exchange struct {
 	rule string // that allowed the call
 	body payload
 
-	use  *lease.Use
-	ref  string             // not empty once the call is on record
-	sent atomic.Bool        // some of an effect may have reached the device
-	end  context.CancelFunc // of the sending of a stream
+	use   *lease.Use
+	alive bool               // the device refused a call although the login lives
+	ref   string             // not empty once the call is on record
+	sent  atomic.Bool        // some of an effect may have reached the device
+	end   context.CancelFunc // of the sending of a stream
 
 	status  int // of the answer, the device's or ours
 	outcome string
@@ -314,16 +315,23 @@ func (x *exchange) unauthorized(renewed bool) error {
 	if x.ref != "" {
 		x.outcome = outcomeNotDone // that is what a 401 says
 	}
-	if renewed {
+	switch {
+	case x.alive:
+		return errNotAllowedThere
+	case renewed:
 		return &Error{Status: http.StatusBadGateway,
 			Message: "The device refuses Postern's login, and did so again after a new one." +
 				" Look at the account that Postern uses at the device."}
 	}
 	err := x.use.Unauthorized(x.r.Context())
 	switch {
+	case errors.Is(err, lease.ErrAlive) && !x.body.repeatable():
+		return errNotAllowedThere
 	case errors.Is(err, lease.ErrAlive):
-		return &Error{Status: http.StatusForbidden,
-			Message: "The device refuses this call to the account that Postern uses there; the account's rights at the device decide."}
+		// Some devices refuse a living token now and then
+		// (dsx-ai-factory/infra-controller PR 5349): once is no answer.
+		x.alive = true
+		x.use.Done()
 	case err != nil:
 		return x.noLogin(err)
 	case !x.body.repeatable():
@@ -333,6 +341,9 @@ func (x *exchange) unauthorized(renewed bool) error {
 	x.outcome = ""
 	return nil
 }
+
+var errNotAllowedThere = &Error{Status: http.StatusForbidden,
+	Message: "The device refuses this call to the account that Postern uses there; the account's rights at the device decide."}
 
 // giveBack ends the use of the lease.
 func (x *exchange) giveBack() {

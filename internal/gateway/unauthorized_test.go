@@ -59,8 +59,26 @@ func TestStormOfUnauthorized(t *testing.T) {
 	}
 }
 
-// A device that answers 401 for one URI, though the login lives, is asked once
-// and not logged in to again; the caller is never told 401.
+// A device that refuses a living login now and then is asked again, and the
+// caller sees none of it.
+func TestStrayUnauthorized(t *testing.T) {
+	t.Parallel()
+	var calls atomic.Int64
+	b := newBMC(t, func(w http.ResponseWriter, _ *http.Request) {
+		if calls.Add(1)%2 == 1 {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	})
+	s := newStack(t, b.Server, options{})
+	s.call("GET", systems, nil).want(t, 200, "")
+	s.call("POST", systems, strings.NewReader(`{}`)).want(t, 200, "")
+	if logins, _ := b.counts(); logins != 1 || calls.Load() != 4 {
+		t.Errorf("%d logins and %d calls, want 1 and 4", logins, calls.Load())
+	}
+}
+
+// A device that answers 401 for one URI, though the login lives, is not logged
+// in to again; the caller is never told 401.
 func TestForbiddenURI(t *testing.T) {
 	t.Parallel()
 	b := newBMC(t, func(w http.ResponseWriter, r *http.Request) {

@@ -77,6 +77,9 @@ func newPool(m *Manager, t Target) *pool {
 
 // acquire gives the caller a place in flight and the living lease.
 func (p *pool) acquire(ctx context.Context) (*Use, error) {
+	if u, ok := p.take(); ok {
+		return u, nil
+	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
 	deadline := time.NewTimer(p.m.queue)
@@ -92,9 +95,7 @@ func (p *pool) acquire(ctx context.Context) (*Use, error) {
 	for {
 		l, err := p.live(ctx)
 		if err == nil {
-			now := p.m.now()
-			before := time.Unix(0, l.used.Swap(now.UnixNano()))
-			return &Use{p: p, l: l, idle: now.Sub(before)}, nil
+			return p.use(l), nil
 		}
 		var u *Unavailable
 		if !errors.As(err, &u) || !u.waits() {
@@ -111,6 +112,33 @@ func (p *pool) acquire(ctx context.Context) (*Use, error) {
 			return nil, u
 		}
 	}
+}
+
+// take is acquire where nothing has to be waited for.
+func (p *pool) take() (*Use, bool) {
+	if p.waiting.Load() > 0 {
+		return nil, false // whoever waits comes first
+	}
+	select {
+	case p.slots <- struct{}{}:
+	default:
+		return nil, false
+	}
+	p.mu.Lock()
+	l, closed := p.cur, p.closed
+	p.mu.Unlock()
+	if l == nil || closed {
+		<-p.slots
+		return nil, false
+	}
+	return p.use(l), true
+}
+
+// use lends l to a caller who holds a place.
+func (p *pool) use(l *live) *Use {
+	now := p.m.now()
+	before := time.Unix(0, l.used.Swap(now.UnixNano()))
+	return &Use{p: p, l: l, idle: now.Sub(before)}
 }
 
 // waits reports whether a caller should wait for the reason to pass.

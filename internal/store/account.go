@@ -146,15 +146,3 @@ func anAdministratorIsLeft(ctx context.Context, tx *sql.Tx) error {
 	}
 	return err
 }
-
-// expectRow returns none where the statement succeeded and changed no row.
-func expectRow(res sql.Result, err, none error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err == nil && n == 0 {
-		err = none
-	}
-	return err
-}

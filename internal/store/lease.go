@@ -83,7 +83,7 @@ func (s *Store) HoldLease(ctx context.Context, r lease.Row, at time.Time) error 
 			where id = ? and state = 'intent'`,
 			r.Location, r.DeviceID, r.TokenSealed, int64(r.Idle), nanos(r.DeviceDate),
 			nanos(at), nanos(at), s.node, s.epoch, r.ID)
-		if err := changedOne(res, err, lease.ErrState); err != nil {
+		if err := expectRow(res, err, lease.ErrState); err != nil {
 			return err
 		}
 		return s.emit(ctx, tx, "lease", r.ID, at)
@@ -101,7 +101,7 @@ func (s *Store) MoveLease(ctx context.Context, id string, from []lease.State, to
 		res, err := tx.ExecContext(ctx, `
 			update lease set state = ?, reason = ?, updated_at = ?, node = ?, epoch = ?
 			where id = ? and state in (`+marks+`)`, args...)
-		if err := changedOne(res, err, lease.ErrState); err != nil {
+		if err := expectRow(res, err, lease.ErrState); err != nil {
 			return err
 		}
 		if to == lease.Ended { // a token that ends with its lease is not kept
@@ -171,19 +171,4 @@ func (s *Store) SetFacts(ctx context.Context, url string, f lease.Facts, at time
 		}
 		return s.emit(ctx, tx, "device", url, at)
 	})
-}
-
-// changedOne turns "no row matched" into missing.
-func changedOne(res sql.Result, err, missing error) error {
-	if err != nil {
-		return err
-	}
-	n, err := res.RowsAffected()
-	if err != nil {
-		return err
-	}
-	if n == 0 {
-		return missing
-	}
-	return nil
 }

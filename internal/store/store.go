@@ -214,6 +214,18 @@ func (s *Store) emit(ctx context.Context, tx *sql.Tx, kind, key string, at time.
 	return err
 }
 
+// expectRow returns none where the statement succeeded and changed no row.
+func expectRow(res sql.Result, err, none error) error {
+	if err != nil {
+		return err
+	}
+	n, err := res.RowsAffected()
+	if err == nil && n == 0 {
+		err = none
+	}
+	return err
+}
+
 // nanos is how a time is stored; the zero time is 0.
 func nanos(t time.Time) int64 {
 	if t.IsZero() {

@@ -45,7 +45,7 @@ func (s *Store) insertTarget(ctx context.Context, tx *sql.Tx, t target.Target, a
 		t.Name, t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, sealed(t), t.Source, t.Method,
 		t.Budget, t.InFlight, t.Exclusive, t.LockoutThreshold, int64(t.LockoutWindow), t.Address, t.Origin,
 		nanos(at), nanos(at), s.node, s.epoch)
-	if err := changedOne(res, err, target.ErrExists); err != nil {
+	if err := expectRow(res, err, target.ErrExists); err != nil {
 		return err
 	}
 	return s.emit(ctx, tx, "target", t.Name, at)
@@ -104,7 +104,7 @@ func (s *Store) changeTarget(ctx context.Context, tx *sql.Tx, t target.Target, a
 		where name = ?`,
 		t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, sealed(t), t.Source, t.Method, t.Budget, t.InFlight,
 		t.Exclusive, t.LockoutThreshold, int64(t.LockoutWindow), t.Address, nanos(at), s.node, s.epoch, t.Name)
-	if err := changedOne(res, err, target.ErrNotFound); err != nil {
+	if err := expectRow(res, err, target.ErrNotFound); err != nil {
 		return err
 	}
 	return s.emit(ctx, tx, "target", t.Name, at)
@@ -122,7 +122,7 @@ func (s *Store) DeleteTarget(ctx context.Context, name string, at time.Time) err
 
 func (s *Store) deleteTarget(ctx context.Context, tx *sql.Tx, name string, at time.Time) error {
 	res, err := tx.ExecContext(ctx, `delete from target where name = ?`, name)
-	if err := changedOne(res, err, target.ErrNotFound); err != nil {
+	if err := expectRow(res, err, target.ErrNotFound); err != nil {
 		return err
 	}
 	return s.emit(ctx, tx, "target", name, at)
