@@ -40,57 +40,86 @@ func newDesk(api admin.API, logger *slog.Logger) *http.Server {
 // account's name, because of the colon.
 func localName(uid int) auth.AccountName { return auth.AccountName("uid:" + strconv.Itoa(uid)) }
 
-// Apply implements admin.Server.
+// Apply implements admin.Server. Where a target of the same name is still being
+// left, it waits for that.
 func (s *server) Apply(ctx context.Context, name string) error {
 	s.mu.Lock()
+	for s.leaving[name] != nil {
+		left := s.leaving[name]
+		s.mu.Unlock()
+		select {
+		case <-left:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		s.mu.Lock()
+	}
 	defer s.mu.Unlock()
+	if s.stopping {
+		return errors.New("the server is stopping")
+	}
 	t, err := s.targets.Get(ctx, name)
 	if errors.Is(err, target.ErrNotFound) {
-		s.dropTarget(name)
-		return nil
+		return s.leave(name)
 	}
 	if err != nil {
 		return err
 	}
+	return s.take(t)
+}
+
+// take serves a target that is new, or was changed. mu is held.
+func (s *server) take(t target.Target) error {
 	w, err := s.wire(t)
 	if err != nil {
 		return err
 	}
-	if f := s.faces[name]; f != nil {
+	if f := s.faces[t.Name]; f != nil {
 		f.set(w.handler)
-	} else {
-		at, err := placeOf(t, s.cfg.Listeners)
-		if err != nil {
-			return err
-		}
-		if at.port != 0 && t.Address == "" {
-			at = place{host: loopback} // the listener for all has one port, and a target behind it
-		}
-		if err := s.openFace(name, at, w); err != nil {
-			return err
-		}
-		s.faces[name].start(s.fail)
+		s.leases.Set(w.lease)
+		s.transports[t.Name].CloseIdleConnections()
+		s.transports[t.Name] = w.transport
+		return nil
+	}
+	at, err := placeOf(t, s.cfg.Listeners)
+	if err != nil {
+		return err
+	}
+	if at.port != 0 && t.Address == "" {
+		at = place{host: loopback} // the listener for all has one port, and a target behind it
+	}
+	if err := s.openFace(t.Name, at, w); err != nil {
+		return err
 	}
 	s.leases.Set(w.lease)
+	s.faces[t.Name].start(s.fail)
 	return nil
 }
 
-// dropTarget closes the listener of a target that is gone; its lease ends
-// behind the caller's back.
-func (s *server) dropTarget(name string) {
+// leave closes the listener of a target that is gone at once; requests under way
+// may end, then Postern logs out. mu is held.
+func (s *server) leave(name string) error {
 	f := s.faces[name]
-	delete(s.faces, name)
-	if err := s.ports.forget(name); err != nil {
-		s.log.Warn("ports", slog.Any("error", err))
+	if f == nil {
+		return nil
 	}
-	go func() {
-		if f != nil {
-			ctx, cancel := context.WithTimeout(context.Background(), drainTime)
-			defer cancel()
-			f.shutdown(ctx)
-		}
+	transport := s.transports[name]
+	delete(s.faces, name)
+	delete(s.transports, name)
+	left := make(chan struct{})
+	s.leaving[name] = left
+	s.left.Go(func() {
+		drain, cancel := context.WithTimeout(context.Background(), drainTime)
+		defer cancel()
+		f.shutdown(drain)
 		s.leases.Remove(name)
-	}()
+		transport.CloseIdleConnections()
+		s.mu.Lock()
+		delete(s.leaving, name)
+		s.mu.Unlock()
+		close(left)
+	})
+	return s.ports.forget(name)
 }
 
 // Gateway implements admin.Server.

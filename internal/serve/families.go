@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
-	"github.com/postern/postern/internal/authority"
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/gateway"
 	"github.com/postern/postern/internal/lease"
@@ -38,7 +37,7 @@ type device struct {
 }
 
 type faceConfig struct {
-	authority *authority.Authority
+	authority redfish.Authority
 	listener  string
 	profile   string
 	next      http.Handler

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/authority"
 )
 
 // A front stands before every handler: it numbers requests, survives their
@@ -40,7 +41,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 				slog.Any("panic", v), slog.String("stack", string(debug.Stack())))
 			v = f.sorry(rec, r)
 		}
-		f.line(r, rec, *who, f.now().Sub(start))
+		f.line(r, rec, *who, f.now().Sub(start), v != nil)
 		if v != nil {
 			panic(v) // ErrAbortHandler: the server closes the connection
 		}
@@ -62,12 +63,16 @@ func (f *front) sorry(rec *recorder, r *http.Request) any {
 	return nil
 }
 
-func (f *front) line(r *http.Request, rec *recorder, who auth.Principal, took time.Duration) {
+func (f *front) line(r *http.Request, rec *recorder, who auth.Principal, took time.Duration, cut bool) {
 	status := rec.status
 	if status == 0 {
 		status = http.StatusOK
 	}
-	f.log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+	msg := "request"
+	if cut {
+		msg = "request, its answer cut off"
+	}
+	f.log.LogAttrs(r.Context(), slog.LevelInfo, msg,
 		slog.String("target", f.target),
 		slog.String("method", r.Method),
 		slog.String("path", r.URL.EscapedPath()), // without the query, which may hold secrets
@@ -138,12 +143,43 @@ func withCaller(ctx context.Context, p *auth.Principal) context.Context {
 	return context.WithValue(ctx, callerKey{}, p)
 }
 
+func note(ctx context.Context, p auth.Principal) {
+	if slot, ok := ctx.Value(callerKey{}).(*auth.Principal); ok {
+		*slot = p
+	}
+}
+
 // noteCaller tells the front who was let through to next.
 func noteCaller(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if slot, ok := r.Context().Value(callerKey{}).(*auth.Principal); ok {
-			*slot, _ = auth.PrincipalFrom(r.Context())
+		if p, ok := auth.PrincipalFrom(r.Context()); ok {
+			note(r.Context(), p)
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// noting is the authority as a face sees it: it also tells the front who logs
+// in and out, which no handler behind the face gets to know.
+type noting struct{ *authority.Authority }
+
+func (n noting) Login(ctx context.Context, a auth.Attempt) (auth.Session, error) {
+	s, err := n.Authority.Login(ctx, a)
+	if err == nil {
+		note(ctx, s.Principal)
+	}
+	return s, err
+}
+
+func (n noting) Check(ctx context.Context, a auth.Attempt) (auth.Principal, error) {
+	p, err := n.Authority.Check(ctx, a)
+	if err == nil {
+		note(ctx, p)
+	}
+	return p, err
+}
+
+func (n noting) Logout(ctx context.Context, by auth.Principal, id string) error {
+	note(ctx, by)
+	return n.Authority.Logout(ctx, by, id)
 }

@@ -63,8 +63,14 @@ type server struct {
 	policy *policy.Policy
 	failed chan error // a listener or a background task ended by itself
 
-	mu    sync.Mutex // guards what follows; held while a target changes
-	faces map[string]*face
+	tasks sync.WaitGroup // of the whole run
+	left  sync.WaitGroup // targets that are being left
+
+	mu         sync.Mutex // guards what follows; held while a target changes
+	stopping   bool
+	faces      map[string]*face           // by target, as the next ones
+	transports map[string]*http.Transport // that carry the calls
+	leaving    map[string]chan struct{}   // removed; closed when nothing of it is left
 }
 
 // Run serves until ctx ends, or until something fails that nothing can be
@@ -76,8 +82,15 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	s := &server{core: c, cfg: cfg, failed: make(chan error, 1), faces: map[string]*face{}}
-	return errors.Join(s.run(ctx), c.close())
+	s := &server{
+		core: c, cfg: cfg, failed: make(chan error, 1),
+		faces: map[string]*face{}, transports: map[string]*http.Transport{}, leaving: map[string]chan struct{}{},
+	}
+	err = s.run(ctx)
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil // told to stop before everything was open
+	}
+	return errors.Join(err, c.close())
 }
 
 func (s *server) run(ctx context.Context) error {
@@ -98,26 +111,25 @@ func (s *server) run(ctx context.Context) error {
 		sock.Close()
 		return err
 	}
-	go func() {
+	s.tasks.Go(func() {
 		if err := desk.Serve(sock); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("administration socket: %w", err))
 		}
-	}()
+	})
 	s.startFaces()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
-	var tasks sync.WaitGroup
-	tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
-	tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
-
-	err = s.announce(targets)
-	if err == nil {
+	defer stopWork()
+	if err = s.announce(targets); err == nil {
+		s.tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
+		s.tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
 		select {
 		case <-ctx.Done():
 		case err = <-s.failed:
 		}
 	}
 	s.log.Info("stopping")
-	return errors.Join(err, s.stop(desk, stopWork, &tasks))
+	s.stop(desk, stopWork)
+	return err
 }
 
 // prepare reads targets and journal, and opens the listeners without serving.
@@ -168,7 +180,7 @@ func (s *server) openFace(name string, at place, w wired) error {
 	}
 	f := newFace(name, at.host, ln, s.id, s.log)
 	f.set(w.handler)
-	s.faces[name] = f
+	s.faces[name], s.transports[name] = f, w.transport
 	return nil
 }
 
@@ -209,7 +221,7 @@ func (s *server) announce(targets []target.Target) error {
 }
 
 // stop drains, logs out and ends the background work, in stopTime at most.
-func (s *server) stop(desk *http.Server, stopWork func(), tasks *sync.WaitGroup) error {
+func (s *server) stop(desk *http.Server, stopWork func()) {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	drain, cancelDrain := context.WithTimeout(ctx, drainTime)
@@ -221,6 +233,7 @@ func (s *server) stop(desk *http.Server, stopWork func(), tasks *sync.WaitGroup)
 		}
 	})
 	s.mu.Lock()
+	s.stopping = true
 	for _, f := range s.faces {
 		all.Go(func() { f.shutdown(drain) })
 	}
@@ -228,11 +241,25 @@ func (s *server) stop(desk *http.Server, stopWork func(), tasks *sync.WaitGroup)
 	s.mu.Unlock()
 	all.Wait()
 	stopWork()
-	tasks.Wait()
-	if err := s.leases.Shutdown(ctx); err != nil {
+	err := errors.Join(s.leases.Shutdown(ctx), waitFor(ctx, &s.tasks), waitFor(ctx, &s.left))
+	if err != nil {
 		s.log.Warn("not every device session could be ended; the next start goes on with it", slog.Any("error", err))
 	}
-	return nil
+}
+
+// waitFor waits for wg until ctx ends.
+func waitFor(ctx context.Context, wg *sync.WaitGroup) error {
+	done := make(chan struct{})
+	go func() {
+		wg.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // abandon closes listeners that were never started.

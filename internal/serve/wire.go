@@ -43,7 +43,7 @@ func (s *server) wire(t target.Target) (wired, error) {
 		return wired{}, err
 	}
 	h, err := fam.face(faceConfig{
-		authority: s.authority, listener: listener, profile: t.Profile,
+		authority: noting{s.authority}, listener: listener, profile: t.Profile,
 		next: noteCaller(gw.Handler()), open: gw.Open(), log: s.log,
 	})
 	if err != nil {
