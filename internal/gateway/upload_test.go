@@ -164,6 +164,8 @@ func TestUploadAnsweredEarly(t *testing.T) {
 				t.Fatal(err)
 			}
 			a.want(t, status, body)
+			s.front.CloseClientConnections()
+			s.front.Close() // waits for the handler, which records after it has answered
 			if rec := lastRecord(t, s); rec.Status != status || !strings.HasSuffix(rec.Detail, "not whole") {
 				t.Errorf("record %+v", rec)
 			}
