@@ -385,9 +385,12 @@ func (a answer) want(t testing.TB, status int, text string) {
 	}
 }
 
-// records closes the audit and returns what it says of calls.
+// records closes the front and the audit and returns what that says of calls.
+// A handler records a call's end after it has answered.
 func (s *stack) records() []audit.Record {
 	s.t.Helper()
+	s.front.CloseClientConnections()
+	s.front.Close()
 	s.closeAudit()
 	var calls []audit.Record
 	for rec, err := range audit.Read(s.auditDir(), audit.Filter{}) {
