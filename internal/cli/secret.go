@@ -28,8 +28,9 @@ type secretFlags struct {
 func (s *secretFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.file, "password-file", "", "`FILE` that holds the password; - is standard input")
 	cmd.Flags().StringVar(&s.env, "password-env", "", "`NAME` of the environment variable that holds the password")
-	cmd.MarkFlagsMutuallyExclusive("password-file", "password-env")
 }
+
+var errTwoSecrets = usage("one of them is enough", "--password-file and --password-env exclude each other")
 
 func (s *secretFlags) given() bool { return s.file != "" || s.env != "" }
 
@@ -37,6 +38,8 @@ func (s *secretFlags) given() bool { return s.file != "" || s.env != "" }
 // terminal, twice where it is a new one.
 func (a *app) readSecret(s secretFlags, what string, isNew bool) (auth.Secret, error) {
 	switch {
+	case s.file != "" && s.env != "":
+		return auth.Secret{}, errTwoSecrets
 	case s.file == "-":
 		return readSecret(a.stdin, "standard input")
 	case s.file != "":

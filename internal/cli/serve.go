@@ -45,10 +45,12 @@ func (d *deviceFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&d.pin, "pin", "", "`PIN` of the device's certificate, sha256//BASE64")
 	flags.StringVar(&d.user, "user", "", "`NAME` of the device account to log in with")
 	d.secret.add(cmd)
+	var families, profiles []string
 	for _, f := range serve.Families() {
-		complete(cmd, "family", f.Family)
-		complete(cmd, "profile", f.Profiles...)
+		families, profiles = append(families, f.Family), append(profiles, f.Profiles...)
 	}
+	complete(cmd, "family", families...)
+	complete(cmd, "profile", profiles...)
 }
 
 func (a *app) serveCommand() *cobra.Command {
@@ -227,7 +229,7 @@ func (s *secretFlags) source() (string, error) {
 	case s.file == "-":
 		return "", usage("name a file, or an environment variable", "the server reads the password again for each login, so it cannot be standard input")
 	case s.file != "" && s.env != "":
-		return "", usage("", "--password-file and --password-env exclude each other")
+		return "", errTwoSecrets
 	case s.file != "":
 		path, err := filepath.Abs(s.file)
 		if err != nil {

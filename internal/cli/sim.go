@@ -60,7 +60,7 @@ func (a *app) simRedfish() *cobra.Command {
 			}
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
-			return serve.RunSim(ctx, cfg)
+			return serveFault(serve.RunSim(ctx, cfg))
 		},
 	}
 	flags := cmd.Flags()

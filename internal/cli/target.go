@@ -218,8 +218,9 @@ locked: a person spends it knowingly.`,
 type pinResult struct {
 	Target string `json:"target"`
 	certificate
+	Trust    string `json:"trust"`      // before this command: pin, ca or system
 	Stored   string `json:"stored_pin"` // before this command
-	Accepted bool   `json:"accepted"`   // the pin is stored now
+	Accepted bool   `json:"accepted"`   // by the pin, now, or by the system's roots
 }
 
 func (a *app) targetPin() *cobra.Command {
@@ -251,11 +252,16 @@ func (a *app) pin(ctx context.Context, api admin.API, name string, accept bool) 
 	if err != nil {
 		return err
 	}
-	r := pinResult{Target: name, certificate: describe(t.URL, c), Stored: t.Pin}
-	r.Accepted = r.Pin == r.Stored
+	r := pinResult{Target: name, certificate: describe(t.URL, c), Trust: t.Trust, Stored: t.Pin}
+	if r.Accepted = r.Pin == r.Stored; t.Trust == "system" {
+		r.Accepted = verify(look, t.URL) == nil
+	}
 	if a.output == "text" {
 		r.show(a.stdout, "")
 		a.tellStored(r)
+	}
+	if t.Trust == "ca" && !accept { // a CA decides, and only the server has it
+		return a.print(r, func(io.Writer) {})
 	}
 	if !r.Accepted && !accept && term.IsTerminal(int(a.stdin.Fd())) {
 		if accept, err = a.confirm("trust this certificate from now on, and no other?"); err != nil {
@@ -278,6 +284,10 @@ func (a *app) pin(ctx context.Context, api admin.API, name string, accept bool) 
 
 func (a *app) tellStored(r pinResult) {
 	switch {
+	case r.Trust == "ca":
+		a.say("the certificate of target %s is judged by the CA that is stored for it, not by a pin", r.Target)
+	case r.Stored == "" && r.Accepted:
+		a.say("the certificate verifies against the system's roots; no pin is stored for target %s", r.Target)
 	case r.Stored == "":
 		a.say("no pin is stored for target %s", r.Target)
 	case r.Accepted:

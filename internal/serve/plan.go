@@ -15,7 +15,14 @@ import (
 
 // ErrConfig is in every error of a configuration that contradicts itself, or
 // the state it meets.
-var ErrConfig = errors.New("configuration")
+var ErrConfig = errors.New("the configuration is wrong")
+
+// A configError is an ErrConfig in its own words.
+type configError struct{ error }
+
+func (configError) Is(target error) bool { return target == ErrConfig }
+
+func (e configError) Unwrap() error { return e.error }
 
 // A place is where a target is reached.
 type place struct {
@@ -31,7 +38,7 @@ func placeOf(t target.Target, listeners []config.Listener) (place, error) {
 	if t.Address != "" {
 		host, port, err := config.SplitAddress(t.Address)
 		if err != nil {
-			return place{}, fmt.Errorf("%w: target %s: %w", ErrConfig, t.Name, err)
+			return place{}, configError{fmt.Errorf("target %s: %w", t.Name, err)}
 		}
 		return place{host, port}, nil
 	}
@@ -57,8 +64,8 @@ func places(targets []target.Target, listeners []config.Listener) (map[string]pl
 			return nil, err
 		}
 		if other, ok := taken[p]; ok && p.port != 0 {
-			return nil, fmt.Errorf("%w: targets %s and %s are both to be behind port %d: several targets behind one port are not served, give each its own",
-				ErrConfig, other, t.Name, p.port)
+			return nil, configError{fmt.Errorf("targets %s and %s are both to be behind port %d: several targets behind one port are not served, give each its own",
+				other, t.Name, p.port)}
 		}
 		taken[p] = t.Name
 		all[t.Name] = p

@@ -44,8 +44,8 @@ func (r Ready) announce(file string, f func(Ready)) error {
 	return nil
 }
 
-// forgetReady removes what an earlier run wrote, so that whoever waits for the
-// file does not take that for ours.
+// forgetReady removes the file: before a start, so that whoever waits for it does
+// not take an earlier run's for ours, and at the end, when it is no longer true.
 func forgetReady(file string) error {
 	if file == "" {
 		return nil

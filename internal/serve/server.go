@@ -129,7 +129,7 @@ func (s *server) run(ctx context.Context) error {
 	}
 	s.log.Info("stopping")
 	s.stop(desk, stopWork)
-	return err
+	return errors.Join(err, forgetReady(s.cfg.ReadyFile))
 }
 
 // prepare reads targets and journal, and opens the listeners without serving.
@@ -138,7 +138,7 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 		s.cfg.First(s.dir.Path(firstPassword))
 	}
 	if _, err := s.targets.Reconcile(ctx, s.cfg.Targets); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrConfig, err)
+		return nil, configError{err}
 	}
 	targets, err := s.targets.List(ctx)
 	if err != nil {

@@ -60,7 +60,7 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	}
 	device, err := sim.New(cfg.Device)
 	if err != nil {
-		return err
+		return configError{err}
 	}
 	f, id, err := cfg.listen(dir)
 	if err != nil {
@@ -83,10 +83,9 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	}
 	select {
 	case <-ctx.Done():
-		return nil
-	case err := <-failed:
-		return err
+	case err = <-failed:
 	}
+	return errors.Join(err, forgetReady(cfg.ReadyFile))
 }
 
 func (cfg *SimConfig) listen(dir *Dir) (*face, *Identity, error) {
