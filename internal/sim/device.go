@@ -1,7 +1,7 @@
 package sim
 
 import (
-	"errors"
+	"fmt"
 	"net/http"
 	"sync/atomic"
 
@@ -34,7 +34,7 @@ func New(cfg Config) (*Device, error) {
 	}
 	f, err := parseFaults(cfg.Faults)
 	if err != nil {
-		return nil, errors.Join(errors.New("sim"), err)
+		return nil, fmt.Errorf("sim: %w", err)
 	}
 	d := &Device{cfg: cfg, faults: &f, store: newStore(cfg.Tree)}
 	d.journal = &journal{w: cfg.Journal, now: cfg.Now, log: cfg.Log}
