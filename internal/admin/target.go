@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"slices"
 	"strings"
@@ -177,6 +178,14 @@ func checkFault(err error, name string) error {
 	u, ok := errors.AsType[*lease.Unavailable](err)
 	if !ok {
 		return fault(err)
+	}
+	if pin, ok := errors.AsType[*target.PinError](err); ok {
+		return fail(Refused, "look at it, and accept it, with postern target pin "+name,
+			"the certificate of target %q is not the pinned one: pinned %s, shown %s; nothing was sent", name, pin.Pinned, pin.Shown)
+	}
+	if bad, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return fail(Refused, "look at it, and accept it, with postern target pin "+name,
+			"the certificate of target %q does not verify, so nothing was sent: %v", name, bad.Err)
 	}
 	switch u.Reason {
 	case lease.Refused:
