@@ -86,7 +86,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		name, in, want, hint string
 	}{
-		{"unknown key", one + "  usr: x\n", `p.yaml:6:3: unknown key "usr"`, "docs/cli.md"},
+		{"unknown key", one + "  usr: x\n", `p.yaml:6:3: unknown key "usr"`, "docs/configuration.md"},
 		{"unknown section", "target: []\n", `p.yaml:1:1: unknown key "target"`, ""},
 		{"a secret in the file", one + "  password: hunter2\n", `p.yaml:6:3: unknown key "password"`, "never stands in the file"},
 		{"wrong type", one + "  budget: many\n", `p.yaml:6:11: want a whole number`, ""},

@@ -115,7 +115,7 @@ func (d *document) yamlError(err error) error {
 		if e.Token != nil {
 			msg = fmt.Sprintf("unknown key %q", e.Token.Value)
 		}
-		hint = "the keys are listed in docs/cli.md"
+		hint = "the keys are listed in docs/configuration.md"
 		if e.Token != nil && strings.EqualFold(e.Token.Value, "password") {
 			hint = "a secret never stands in the file: use password_file, password_env or password_command"
 		}
