@@ -416,7 +416,7 @@ func TestDeviceAuto(t *testing.T) {
 		}}, auth.MethodBasic, []string{getRoot, getRoot}},
 		{"root is no JSON", auth.MethodAuto, answers{getRoot: `{"@odata.etag":"W/"1"","x":1}`, postSessions: made("", "")}, auth.MethodSession, []string{getRoot, postSessions}},
 		{"root with a slash less", auth.MethodAuto, answers{getRoot: func(w http.ResponseWriter, r *http.Request) {
-			http.Redirect(w, r, "/redfish/v1", 301)
+			http.Redirect(w, r, "/redfish/v1", http.StatusMovedPermanently)
 		}, "GET /redfish/v1": root116, postSessions: made("", "")}, auth.MethodSession, []string{getRoot, "GET /redfish/v1", postSessions}},
 		{"root with a byte order mark", auth.MethodAuto, answers{getRoot: "\xEF\xBB\xBF" + rootNoSession, systems: basicOK}, auth.MethodBasic, []string{getRoot, systems}},
 		{"first link is not there", auth.MethodAuto, answers{getRoot: rootNoSession, "GET /redfish/v1/Chassis": basicOK}, auth.MethodBasic, []string{getRoot, systems, "GET /redfish/v1/Chassis"}},

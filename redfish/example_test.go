@@ -28,6 +28,7 @@ func ExampleHandler() {
 	r.TLS = &tls.ConnectionState{} // as a TLS server sets it
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
+	//lint:ignore SA1008 this letter case goes out
 	fmt.Println(w.Code, w.Result().Header["WWW-Authenticate"])
 
 	r.SetBasicAuth("reader", password)

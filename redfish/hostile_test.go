@@ -2,6 +2,7 @@ package redfish_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"encoding/base64"
 	"errors"
@@ -159,7 +160,7 @@ func TestLoginThatIsNotSent(t *testing.T) {
 	}})
 	noLogin := func(c *redfish.DeviceConfig) {
 		fresh := c.Fresh.(*http.Transport)
-		fresh.DialTLS = func(network, addr string) (net.Conn, error) {
+		fresh.DialTLSContext = func(_ context.Context, network, addr string) (net.Conn, error) {
 			if refuse.Load() {
 				return nil, errors.New("no route to host")
 			}
@@ -225,13 +226,15 @@ func TestHostileReads(t *testing.T) {
 	kib := strings.Repeat("x", 1024)
 	l := auth.Login{Method: auth.MethodSession, Secret: auth.NewSecret("secret-token-1"), Location: "/redfish/v1/SessionService/Sessions/1"}
 	for name, answer := range map[string]any{
-		"endless":        endless("HTTP/1.1 200 OK\r\n\r\n", kib),
-		"endless JSON":   endless("HTTP/1.1 200 OK\r\n\r\n"+`{"Members":[`, `"`+kib+`",`),
-		"cut":            raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Members\":[]}"),
-		"compressed":     raw("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08"),
-		"closes":         raw(""),
-		"deep":           says(200, `{"Members":`+strings.Repeat("[", 100000)+strings.Repeat("]", 100000)+`}`),
-		"a redirect":     func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://evil.example/", 302) },
+		"endless":      endless("HTTP/1.1 200 OK\r\n\r\n", kib),
+		"endless JSON": endless("HTTP/1.1 200 OK\r\n\r\n"+`{"Members":[`, `"`+kib+`",`),
+		"cut":          raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"Members\":[]}"),
+		"compressed":   raw("HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\n\x1f\x8b\x08"),
+		"closes":       raw(""),
+		"deep":         says(200, `{"Members":`+strings.Repeat("[", 100000)+strings.Repeat("]", 100000)+`}`),
+		"a redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "https://evil.example/", http.StatusFound)
+		},
 		"echo":           raw("HTTP/1.1 secret-token-1\r\n\r\n"),
 		"echo in a body": says(500, `{"error":{"message":"token secret-token-1 is wrong"}}`),
 	} {

@@ -88,8 +88,8 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 		// The one redirect that is followed. observed: older Supermicro
 		// (check_redfish PR 187). Nothing has been judged yet, so the second
 		// POST belongs to the same attempt.
-		a, sent, err = d.once(ctx, http.MethodPost, collection+"/", auth.Login{}, body)
-		sent = true
+		a, _, err = d.once(ctx, http.MethodPost, collection+"/", auth.Login{}, body)
+		sent = true // the first one was
 	}
 	if err != nil {
 		return auth.Login{}, noAnswer(sent, err, BasicLogin(c))

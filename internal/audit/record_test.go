@@ -86,7 +86,6 @@ func TestRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	clock := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var all []string
 	for epoch := int64(1); epoch <= 3; epoch++ {
 		cfg := config(dir, epoch)
 		cfg.SegmentBytes = 800
@@ -96,7 +95,6 @@ func TestRead(t *testing.T) {
 			clock = clock.Add(time.Minute)
 			ref := fmt.Sprint(epoch, ".", i)
 			mustAppend(t, l, Record{Event: []string{Call, CallBegin, LeaseLogin}[i%3], Ref: ref, Target: fmt.Sprint("bmc", i%2), Caller: []string{"ann", "bob"}[i/3]})
-			all = append(all, ref)
 		}
 		for i := range 6 {
 			if end := endOf[[]string{Call, CallBegin, LeaseLogin}[i%3]]; end != "" {
