@@ -115,6 +115,9 @@ func (c *core) openCallers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := c.authority.Recover(ctx, c.audit.Pending()); err != nil {
+		return err
+	}
 	c.accounts, err = account.New(account.Config{Store: c.store, Changed: c.authority.Invalidate, Now: c.now})
 	return err
 }

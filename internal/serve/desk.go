@@ -106,6 +106,7 @@ func (s *server) leave(name string) error {
 	transport := s.transports[name]
 	delete(s.faces, name)
 	delete(s.transports, name)
+	f.unlisten()
 	left := make(chan struct{})
 	s.leaving[name] = left
 	s.left.Go(func() {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,6 +24,9 @@ const (
 	maxHeader      = 8 << 10
 	netHTTPAdds    = 4096
 	maxHeaderBytes = maxHeader - netHTTPAdds
+	// silentTime is how long a stop waits for the first request of a connection
+	// that was opened ahead of need, as many clients do.
+	silentTime = 500 * time.Millisecond
 )
 
 // A face is one listener with the handler behind it, which can be exchanged
@@ -34,11 +38,17 @@ type face struct {
 	srv     *http.Server
 	handler atomic.Pointer[http.Handler]
 	done    chan struct{} // closed when Serve has returned
+
+	mu     sync.Mutex // guards silent
+	silent map[net.Conn]bool
 }
 
 // newFace takes over ln. Nothing is served before start.
 func newFace(name, host string, ln net.Listener, id *Identity, logger *slog.Logger) *face {
-	f := &face{name: name, ln: ln, url: baseURL(host, ln.Addr().(*net.TCPAddr).Port), done: make(chan struct{})}
+	f := &face{
+		name: name, ln: ln, url: baseURL(host, ln.Addr().(*net.TCPAddr).Port),
+		done: make(chan struct{}), silent: map[net.Conn]bool{},
+	}
 	f.srv = &http.Server{
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			(*f.handler.Load()).ServeHTTP(w, r)
@@ -48,6 +58,7 @@ func newFace(name, host string, ln net.Listener, id *Identity, logger *slog.Logg
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		Protocols:         new(http.Protocols),
+		ConnState:         f.watch,
 		ErrorLog:          log.New(errorLog{logger}, "", 0),
 		// "OPTIONS *" is answered like every other request, not by net/http.
 		DisableGeneralOptionsHandler: true,
@@ -70,12 +81,41 @@ func (f *face) start(failed func(error)) {
 	}()
 }
 
+// watch keeps the connections that have not brought a request yet.
+func (f *face) watch(c net.Conn, state http.ConnState) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if state == http.StateNew {
+		f.silent[c] = true
+	} else {
+		delete(f.silent, c)
+	}
+}
+
+func (f *face) closeSilent() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for c := range f.silent {
+		c.Close()
+	}
+}
+
 // shutdown stops listening, lets requests end until ctx does, and cuts off the rest.
+// http.Server.Shutdown alone would wait 5 seconds for a silent connection.
 func (f *face) shutdown(ctx context.Context) {
+	silence := time.AfterFunc(silentTime, f.closeSilent)
+	defer silence.Stop()
 	if err := f.srv.Shutdown(ctx); err != nil {
 		f.srv.Close()
 	}
 	<-f.done
+}
+
+// unlisten stops listening and closes idle connections, and waits for nothing.
+func (f *face) unlisten() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	f.srv.Shutdown(ctx) // always the context's error
 }
 
 // abandon closes a face that was never started.

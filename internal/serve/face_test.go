@@ -229,6 +229,22 @@ func TestFaceExchangesHandlers(t *testing.T) {
 	}
 }
 
+func TestFaceStopsBesideSilentConnections(t *testing.T) {
+	t.Parallel()
+	f := startFace(t, hello)
+	conn, err := tls.Dial("tcp", f.addr(), &tls.Config{RootCAs: f.pool, ServerName: "127.0.0.1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), drainTime)
+	defer cancel()
+	f.shutdown(ctx)
+	if ctx.Err() != nil {
+		t.Error("waited for a connection on which nothing came")
+	}
+}
+
 func TestFaceRedirectsPlainHTTP(t *testing.T) {
 	t.Parallel()
 	f := startFace(t, hello)

@@ -77,7 +77,14 @@ type server struct {
 // served without. After ctx it lets requests end, for at most 5 seconds, then
 // logs out at the devices; 8 seconds in all.
 func Run(ctx context.Context, cfg Config) error {
-	cfg = cfg.withDefaults()
+	err := open(ctx, cfg.withDefaults())
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // told to stop before everything was open
+	}
+	return err
+}
+
+func open(ctx context.Context, cfg Config) error {
 	c, err := openCore(ctx, cfg.Data, "postern serve", cfg.Now, cfg.Log)
 	if err != nil {
 		return err
@@ -86,11 +93,7 @@ func Run(ctx context.Context, cfg Config) error {
 		core: c, cfg: cfg, failed: make(chan error, 1),
 		faces: map[string]*face{}, transports: map[string]*http.Transport{}, leaving: map[string]chan struct{}{},
 	}
-	err = s.run(ctx)
-	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		err = nil // told to stop before everything was open
-	}
-	return errors.Join(err, c.close())
+	return errors.Join(s.run(ctx), c.close())
 }
 
 func (s *server) run(ctx context.Context) error {
