@@ -571,6 +571,52 @@ func TestCreateRacesChange(t *testing.T) {
 	t.Logf("%d made, %d left", made.Load(), len(inMemory))
 }
 
+// A meddler is a store in which the account changes right behind the commit of a
+// session, before the table knows of either.
+type meddler struct {
+	session.Store
+	after func()
+}
+
+func (m meddler) CreateSession(ctx context.Context, r session.Record, l session.Limits, at time.Time) error {
+	err := m.Store.CreateSession(ctx, r, l, at)
+	m.after()
+	return err
+}
+
+// TestChangeBetweenCommitAndIndex: the change has ended the session in the store,
+// so it must not come to life in memory.
+func TestChangeBetweenCommitAndIndex(t *testing.T) {
+	t.Parallel()
+	r := enter(t, t.TempDir(), session.Config{})
+	refreshed := make(chan struct{})
+	var table *session.Table
+	table, err := session.New(session.Config{Audit: r.log, Store: meddler{r.store, func() {
+		a, err := r.store.UpdateAccount(t.Context(), r.ann, "", time.Now())
+		if err != nil {
+			t.Error(err)
+		}
+		go func() {
+			table.Refresh(a, "")
+			close(refreshed)
+		}()
+		select {
+		case <-refreshed: // too early: the session is not in the index yet
+		case <-time.After(20 * time.Millisecond):
+		}
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := table.Create(t.Context(), r.start("s1")); err != nil {
+		t.Fatal(err)
+	}
+	<-refreshed
+	_, err = table.Lookup("bmc1", token("s1").Reveal())
+	wantErr(t, "a session that ended while it was made", err, auth.ErrNoSession)
+	wantEqual(t, "rows", r.rows(t), []string{})
+}
+
 func TestEndOnce(t *testing.T) {
 	t.Parallel()
 	r := enter(t, t.TempDir(), session.Config{})
