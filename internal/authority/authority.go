@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"runtime"
 	"time"
@@ -38,8 +37,6 @@ type Config struct {
 	Queue int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
-	// Log gets what nobody is there to be told; nil means silence.
-	Log *slog.Logger
 }
 
 func (c Config) withDefaults() Config {
@@ -52,9 +49,6 @@ func (c Config) withDefaults() Config {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	if c.Log == nil {
-		c.Log = slog.New(slog.DiscardHandler)
-	}
 	return c
 }
 
@@ -63,7 +57,6 @@ type Authority struct {
 	sessions *session.Table
 	audit    Audit
 	check    *checker
-	log      *slog.Logger
 }
 
 // New returns an Authority. Whoever changes accounts must call its Invalidate
@@ -76,7 +69,7 @@ func New(c Config) (*Authority, error) {
 		return nil, errors.New("authority: hash slots or queue is negative")
 	}
 	c = c.withDefaults()
-	return &Authority{sessions: c.Sessions, audit: c.Audit, check: newChecker(c), log: c.Log}, nil
+	return &Authority{sessions: c.Sessions, audit: c.Audit, check: newChecker(c)}, nil
 }
 
 // Close gives up the password checks that wait and returns when none runs.

@@ -288,7 +288,7 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 		must(err)
 	}
 	must(sessions.Load(ctx))
-	authority, err := authority.New(authority.Config{Accounts: db, Sessions: sessions, Audit: s.audit, Log: logger})
+	authority, err := authority.New(authority.Config{Accounts: db, Sessions: sessions, Audit: s.audit})
 	must(err)
 	face, err := redfish.New(redfish.Config{Authority: authority, Listener: "bmc1", Next: s.gate.Handler(), Open: s.gate.Open(), Log: logger})
 	must(err)

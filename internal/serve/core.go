@@ -110,7 +110,7 @@ func (c *core) openCallers(ctx context.Context) error {
 		return err
 	}
 	c.authority, err = authority.New(authority.Config{
-		Accounts: c.store, Sessions: c.sessions, Audit: c.audit, Now: c.now, Log: c.log,
+		Accounts: c.store, Sessions: c.sessions, Audit: c.audit, Now: c.now,
 	})
 	if err != nil {
 		return err
