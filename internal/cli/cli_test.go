@@ -1,0 +1,183 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/audit"
+	"github.com/postern/postern/internal/config"
+)
+
+func TestLogHidesSecrets(t *testing.T) {
+	t.Parallel()
+	for _, format := range []string{"text", "json"} {
+		var b bytes.Buffer
+		log, err := newLogger(&b, "debug", format)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx := auth.WithRequestID(t.Context(), "REQ1")
+		log.With(slog.String("Authorization", "hunter2")).WithGroup("g").DebugContext(ctx, "login",
+			slog.String("password", "hunter2"), slog.Any("credential", auth.Credential{Account: "root", Password: auth.NewSecret("hunter2")}),
+			slog.String("X-Auth-Token", "hunter2"), slog.String("user", "root"))
+		if got := b.String(); strings.Contains(got, "hunter2") || !strings.Contains(got, "root") || !strings.Contains(got, "REQ1") {
+			t.Errorf("%s: %s", format, got)
+		}
+	}
+}
+
+func TestLogLevels(t *testing.T) {
+	t.Parallel()
+	for level, ok := range map[string]bool{"debug": true, "info": true, "warn": true, "error": true, "": false, "info+2": false, "loud": false} {
+		if _, err := newLogger(&bytes.Buffer{}, level, "text"); (err == nil) != ok {
+			t.Errorf("level %q: %v", level, err)
+		}
+	}
+}
+
+func TestStatusAndHint(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		err    error
+		status int
+		hint   string
+	}{
+		{errors.New("x"), exitFailed, ""},
+		{usage("do so", "x"), exitUsage, "do so"},
+		{fmt.Errorf("y: %w", usage("do so", "x")), exitUsage, "do so"},
+		{&config.Error{Msg: "x", Hint: "there"}, exitUsage, "there"},
+		{&admin.Error{Code: admin.Invalid, Message: "x"}, exitUsage, ""},
+		{&admin.Error{Code: admin.Refused, Message: "x", Hint: "pin"}, exitRefused, "pin"},
+		{&admin.Error{Code: admin.NotFound, Message: "x"}, exitFailed, ""},
+		{hinted(errors.New("x"), "h"), exitFailed, "h"},
+	} {
+		if got := status(c.err); got != c.status {
+			t.Errorf("%v: status %d, want %d", c.err, got, c.status)
+		}
+		if got := hint(c.err); got != c.hint {
+			t.Errorf("%v: hint %q, want %q", c.err, got, c.hint)
+		}
+	}
+	var b bytes.Buffer
+	complain(&b, usage("h", "one\ntwo"))
+	if got := b.String(); got != "postern: one\npostern: two\npostern: hint: h\n" {
+		t.Errorf("complaint: %q", got)
+	}
+}
+
+func TestParseSince(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for in, want := range map[string]time.Time{
+		"":                     {},
+		"2h":                   now.Add(-2 * time.Hour),
+		"2026-11-25T10:00:00Z": time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
+		"2026-11-25":           time.Date(2026, 11, 25, 0, 0, 0, 0, time.Local),
+		"2026-11-25 10:00:00":  time.Date(2026, 11, 25, 10, 0, 0, 0, time.Local),
+	} {
+		if got, err := parseSince(in, now); err != nil || !got.Equal(want) {
+			t.Errorf("%q: got %v, %v, want %v", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"-2h", "yesterday", "2026-13-01"} {
+		if got, err := parseSince(in, now); err == nil {
+			t.Errorf("%q: got %v", in, got)
+		}
+	}
+}
+
+func TestParseLockout(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"": "0 0s", "3": "3 0s", "3,30m": "3 30m0s",
+		"0": "error", "-1": "error", "3,": "error", "3,0s": "error", "3,-1m": "error", "x": "error", "3,x": "error",
+	} {
+		n, d, err := parseLockout(in)
+		got := fmt.Sprint(n, d)
+		if err != nil {
+			got = "error"
+		}
+		if got != want {
+			t.Errorf("%q: got %s, want %s", in, got, want)
+		}
+	}
+}
+
+func TestTargetName(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"https://10.0.0.7":                             "10-0-0-7",
+		"https://10.0.0.7:8443":                        "10-0-0-7",
+		"https://BMC1.Example":                         "bmc1-example",
+		"https://[fe80::1]":                            "fe80--1",
+		"https://" + strings.Repeat("a", 70) + ".test": strings.Repeat("a", 63),
+		"https://[::]":                                 "device",
+	} {
+		if got, err := targetName(in); err != nil || got != want {
+			t.Errorf("%q: got %q, %v, want %q", in, got, err, want)
+		}
+	}
+	for _, in := range []string{"", "bmc1", "https://", "://"} {
+		if got, err := targetName(in); err == nil {
+			t.Errorf("%q: got %q", in, got)
+		}
+	}
+}
+
+func TestSecretSource(t *testing.T) {
+	t.Setenv("POSTERN_TEST_PW", "x")
+	file := filepath.Join(t.TempDir(), "pw")
+	if err := os.WriteFile(file, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		flags secretFlags
+		want  string
+	}{
+		{secretFlags{file: file}, "file:" + file},
+		{secretFlags{env: "POSTERN_TEST_PW"}, "env:POSTERN_TEST_PW"},
+		{secretFlags{file: "-"}, ""},
+		{secretFlags{file: file + "x"}, ""},
+		{secretFlags{env: "POSTERN_TEST_NOTHING"}, ""},
+		{secretFlags{file: file, env: "POSTERN_TEST_PW"}, ""},
+		{secretFlags{}, ""},
+	} {
+		if got, err := c.flags.source(); got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%+v: got %q, %v, want %q", c.flags, got, err, c.want)
+		}
+	}
+}
+
+func TestReadSecret(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", " p w ": " p w ",
+		"": "", "\n": "", strings.Repeat("x", maxSecret+1): "",
+	} {
+		got, err := readSecret(strings.NewReader(in), "it")
+		if got.Reveal() != want || (err == nil) != (want != "") {
+			t.Errorf("%.20q: got %.20q, %v, want %.20q", in, got.Reveal(), err, want)
+		}
+	}
+}
+
+// What comes from a peer cannot steer the terminal.
+func TestRecordLine(t *testing.T) {
+	t.Parallel()
+	line := recordLine(audit.Record{
+		Event: "call", Target: "bmc1", Path: "/redfish/v1/\x1b[2J", Detail: "two words\nand a line", Status: 404, Caller: "a=b",
+	})
+	if strings.ContainsAny(line, "\x1b\n") || !strings.Contains(line, `detail="two words\nand a line"`) ||
+		!strings.Contains(line, `caller="a=b"`) || !strings.Contains(line, "status=404") {
+		t.Errorf("got %q", line)
+	}
+}
