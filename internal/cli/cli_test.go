@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
@@ -180,4 +183,32 @@ func TestRecordLine(t *testing.T) {
 		!strings.Contains(line, `caller="a=b"`) || !strings.Contains(line, "status=404") {
 		t.Errorf("got %q", line)
 	}
+}
+
+var longFlag = regexp.MustCompile(`--[a-z-]+`)
+
+// docs/cli.md names every command and every flag.
+func TestDocumented(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("../../docs/cli.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(data)
+	var walk func(*cobra.Command)
+	walk = func(c *cobra.Command) {
+		path := strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), "postern"), " ")
+		if path != "" && !strings.Contains(text, path) {
+			t.Errorf("docs/cli.md does not say %q", path)
+		}
+		for _, flag := range longFlag.FindAllString(c.NonInheritedFlags().FlagUsages(), -1) {
+			if !strings.Contains(text, flag) && flag != "--help" {
+				t.Errorf("docs/cli.md does not say %s of %s", flag, c.CommandPath())
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk((&app{stdin: os.Stdin, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}).root())
 }
