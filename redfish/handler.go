@@ -219,8 +219,7 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case http.StatusUnauthorized:
 		setHeader(w.Header(), "WWW-Authenticate", h.challenge)
 	case http.StatusInternalServerError:
-		h.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "redfish request failed",
-			slog.String("request_id", auth.RequestID(r.Context())), slog.Any("error", err))
+		h.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "redfish request failed", slog.Any("error", err))
 	case http.StatusRequestEntityTooLarge:
 		w.Header().Set("Connection", "close") // what was not read is not waited for
 	}

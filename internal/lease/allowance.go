@@ -28,6 +28,9 @@ type Blocked struct {
 }
 
 func (b *Blocked) Error() string {
+	if b.Refused == 0 {
+		return fmt.Sprintf("the device locks an account after one wrong password, and the password stored for account %q was never accepted there", b.Account)
+	}
 	s := fmt.Sprintf("the device refused the password stored for account %q; it is not tried again, so that the account is not locked", b.Account)
 	if !b.Until.IsZero() {
 		s += ", before " + b.Until.UTC().Format(time.RFC3339)

@@ -14,18 +14,30 @@ func (m *Manager) end(l *live, why string) {
 		return
 	}
 	defer m.unclaim(l.row.ID)
-	m.logout(context.Background(), l.row, l.device, l.login, why)
+	if !m.logout(context.Background(), l.row, l.device, l.login, why) {
+		m.wakeSweep()
+	}
 }
 
 // logout ends the session of r with its own token. The caller has claimed r.
-func (m *Manager) logout(ctx context.Context, r Row, d Device, login auth.Login, why string) {
-	send := func() error { return d.Logout(ctx, login) }
-	m.finish(ctx, r, why, send)
+//
+// A token that is refused at the logout although the device knows it a moment
+// later is sent once more: it is our own, so no other session can be hit.
+func (m *Manager) logout(ctx context.Context, r Row, d Device, login auth.Login, why string) bool {
+	return m.finish(ctx, r, why, func() error {
+		err := d.Logout(ctx, login)
+		if errors.Is(err, auth.ErrNoSession) && why != whyDead && d.Touch(ctx, login) == nil {
+			err = d.Logout(ctx, login)
+		}
+		return err
+	})
 }
 
-// finish runs the last wire action of a row: send ends the session. What is
-// not surely ended stays owed, and the sweep goes on with it.
-func (m *Manager) finish(ctx context.Context, r Row, why string, send func() error) {
+// finish runs the last wire action of a row: send ends the session. It reports
+// whether the row is ended; what is not surely ended stays owed, and the sweep
+// goes on with it in its own time. What was begun is carried through.
+func (m *Manager) finish(ctx context.Context, r Row, why string, send func() error) bool {
+	ctx = context.WithoutCancel(ctx)
 	rec := record("lease.logout", r)
 	rec.Detail = why
 	err := m.audit.Append(ctx, rec)
@@ -34,8 +46,7 @@ func (m *Manager) finish(ctx context.Context, r Row, why string, send func() err
 	}
 	if err != nil {
 		m.log.ErrorContext(ctx, "logout put off", "target", r.Target, "lease", r.ID, "err", err)
-		m.wakeSweep()
-		return
+		return false
 	}
 	err = send()
 	to, reason := Ended, why
@@ -50,7 +61,5 @@ func (m *Manager) finish(ctx context.Context, r Row, why string, send func() err
 		m.log.ErrorContext(ctx, "logout not recorded", "target", r.Target, "lease", r.ID, "err", err)
 	}
 	m.ended("lease.logout", r, string(to))
-	if to == Owed {
-		m.wakeSweep()
-	}
+	return to == Ended
 }

@@ -41,6 +41,7 @@ const (
 	whyLogoutCut = "a crash hid the answer to the logout"
 	whyChanged   = "the target was changed or removed"
 	whyFailed    = "the logout failed"
+	whyDead      = "judged dead"
 	// whyUnsure: the device refused our own token at the logout. That is the
 	// normal answer for a session that is gone, and some devices give it now
 	// and then for one that lives: a listing decides, no second logout.

@@ -31,7 +31,11 @@ type device struct {
 	logouts  int
 	hang     chan struct{} // a login makes its session and then waits for this
 	script   func(step string) error
+	forgets  bool // keeps no nonce
 }
+
+// deviceSkew is how wrong the device's clock is.
+const deviceSkew = -77 * time.Hour
 
 func newDevice() *device {
 	return &device{password: "right", slots: 4, sessions: map[string]auth.Listed{}, tokens: map[string]string{}}
@@ -78,10 +82,14 @@ func (d *device) add(account auth.AccountName, context string) auth.Login {
 	d.serial++
 	loc := fmt.Sprintf("/Sessions/%d", d.serial)
 	token := fmt.Sprintf("token-%d", d.serial)
-	d.sessions[loc] = auth.Listed{Location: loc, ID: fmt.Sprint(d.serial), Account: account, Context: context}
+	if d.forgets {
+		context = ""
+	}
+	d.sessions[loc] = auth.Listed{Location: loc, ID: fmt.Sprint(d.serial), Account: account, Context: context,
+		Source: "10.0.0.1", Created: time.Now().Add(deviceSkew)}
 	d.tokens[token] = loc
 	return auth.Login{Method: auth.MethodSession, Account: account, Secret: auth.NewSecret(token), Location: loc,
-		Idle: 30 * time.Minute, KeepsNonce: true}
+		Idle: 30 * time.Minute, KeepsNonce: !d.forgets, DeviceDate: time.Now().Add(deviceSkew)}
 }
 
 func (d *device) lives(l auth.Login) bool {
@@ -173,6 +181,7 @@ type setup struct {
 	method   auth.Method
 	budget   int
 	queue    time.Duration
+	alone    bool // nobody else uses the account
 }
 
 func newSetup(t *testing.T) *setup {
@@ -201,7 +210,7 @@ func (s *setup) start(t *testing.T) *server {
 		t.Fatal(err)
 	}
 	target := lease.Target{Name: "bmc1", Family: "redfish", URL: "https://bmc1", Account: "postern", Method: s.method,
-		Device: s.device, Budget: s.budget, BasicFree: true,
+		Device: s.device, Budget: s.budget, BasicFree: true, Exclusive: s.alone,
 		Credential: func(context.Context) (auth.Credential, error) {
 			return auth.Credential{Account: "postern", Password: *s.password}, nil
 		}}
@@ -478,6 +487,90 @@ func TestCrashDuringLogin(t *testing.T) {
 		return err == nil && len(rows) == 1 && rows[0].State == lease.Held
 	})
 	close(hang)
+}
+
+// Where the device keeps no nonce, a lost login is ended if the account is ours
+// alone and a session fits it; else it stays counted.
+func TestLostLoginWithoutNonce(t *testing.T) {
+	t.Parallel()
+	for _, alone := range []bool{true, false} {
+		t.Run(fmt.Sprint(alone), func(t *testing.T) {
+			t.Parallel()
+			s := newSetup(t)
+			s.alone, s.device.forgets = alone, true
+			other := s.device.add("somebody", "")
+			s.device.script = func(step string) error {
+				if step == "login" && s.device.logins == 1 {
+					s.device.add("postern", "")
+					return &auth.LoginError{Outcome: auth.Unknown, Sent: true, Err: errors.New("cut")}
+				}
+				return nil
+			}
+			v := s.start(t)
+			if err := v.call(); err != nil {
+				t.Fatal(err)
+			}
+			left := 3 // the other's, ours, and the lost one
+			if alone {
+				left = 2
+			}
+			eventually(t, "the sweep has seen it", func() bool {
+				n, _, _ := s.device.count()
+				st, err := v.Status(context.Background())
+				return n == left && err == nil && st[0].Open == left-1
+			})
+			s.device.mu.Lock()
+			defer s.device.mu.Unlock()
+			if !s.device.lives(other) {
+				t.Error("another account's session was ended")
+			}
+		})
+	}
+}
+
+// A device that refuses logouts is asked again with growing pauses.
+func TestRefusedLogoutIsNotHammered(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.device.script = func(step string) error {
+		if step == "logout" {
+			return errors.New("503")
+		}
+		return nil
+	}
+	v := s.start(t)
+	if err := v.call(); err != nil {
+		t.Fatal(err)
+	}
+	v.Remove("bmc1")
+	time.Sleep(time.Second)
+	s.device.mu.Lock()
+	defer s.device.mu.Unlock()
+	if n := s.device.logouts; n < 1 || n > 4 { // at once, then after 0.25, 0.5 and 1 s
+		t.Errorf("%d logouts in a second", n)
+	}
+}
+
+// A token that is refused at the logout, although it lives, is sent again.
+func TestStrayRefusalAtLogout(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.device.script = func(step string) error {
+		if step == "logout" && s.device.logouts == 1 {
+			return auth.ErrNoSession
+		}
+		return nil
+	}
+	v := s.start(t)
+	if err := v.call(); err != nil {
+		t.Fatal(err)
+	}
+	if err := v.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	if n, _, _ := s.device.count(); n != 0 {
+		t.Errorf("%d sessions left", n)
+	}
 }
 
 // Two crashes that hid the answers to an unproven password use up its two

@@ -67,6 +67,9 @@ type Target struct {
 	Method     auth.Method
 	Budget     int // logins that may be open at the device; 0 = defaultBudget
 	InFlight   int // calls at a time; 0 = defaultInFlight
+	// Exclusive: nobody else uses this account of the device, so the sweep may
+	// end a session of it that fits a login whose answer was lost.
+	Exclusive bool
 	// BasicFree: HTTP Basic opens no session at this device.
 	BasicFree        bool
 	LockoutThreshold int           // wrong passwords that lock the account; 0 = unknown
@@ -91,6 +94,10 @@ func (t Target) budget() int {
 func (t Target) serves(r Row) bool {
 	return t.URL == r.URL && t.Pin == r.Pin && t.CAPEM == r.CAPEM && t.Account == r.Account
 }
+
+// reaches reports whether t is the device and account of r. Its certificate
+// may be another one by now; who accepted that, accepted it for the device.
+func (t Target) reaches(r Row) bool { return t.URL == r.URL && t.Account == r.Account }
 
 // Config of New.
 type Config struct {

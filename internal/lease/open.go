@@ -58,7 +58,7 @@ func (m *Manager) login(ctx context.Context, t Target, cred auth.Credential, fac
 	}
 	row := Row{
 		ID: rand.Text(), Target: t.Name, Domain: t.URL, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
-		Account: cred.Account, SecretHash: k.SecretHash, State: Intent, Idle: facts.Idle,
+		Account: cred.Account, SecretHash: k.SecretHash, State: Intent, Idle: facts.Idle, Created: m.now(),
 	}
 	m.claim(row.ID)
 	defer m.unclaim(row.ID)

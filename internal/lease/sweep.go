@@ -3,6 +3,7 @@ package lease
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,6 +22,9 @@ const (
 	// loginGrace is how long a login whose answer was lost may take to appear in
 	// the device's listing: the longest wait of a login, and as much again.
 	loginGrace = 2 * time.Minute
+	// clockMargin is how well a device's clock is known: it tells whole seconds,
+	// at the end of a login.
+	clockMargin = 5 * time.Second
 )
 
 // Run sweeps what is owed, ends leases that nobody uses before the device
@@ -37,7 +41,7 @@ func (m *Manager) Run(ctx context.Context) error {
 			return nil
 		case <-m.wake:
 			pause = sweepFirst
-			sweep.Reset(0)
+			sweep.Reset(pause)
 		case <-keep.C:
 			m.housekeeping(ctx)
 		case <-sweep.C:
@@ -182,12 +186,13 @@ func (m *Manager) settleOwed(ctx context.Context, r Row, why string) {
 }
 
 // deviceOf returns the client for a row: its target's, if that is still the
-// same device, else one made from the row.
+// same device (whose new certificate a person may have accepted since), else
+// one made from the row.
 func (m *Manager) deviceOf(r Row) (Device, error) {
 	if p := m.pool(r.Target); p != nil {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.t.serves(r) {
+		if p.t.reaches(r) {
 			return p.t.Device, nil
 		}
 	}
@@ -214,8 +219,15 @@ func (m *Manager) sweepByList(ctx context.Context, rows []Row) error {
 	}
 	byNonce, byLocation := index(listed)
 	keeps := m.keepsNonce(ctx, rows[0].URL, l, byNonce)
+	orphans, err := m.orphans(ctx, p, l, listed)
+	if err != nil {
+		return err
+	}
 	for _, r := range rows {
 		v := judgeListed(r, started, keeps, byNonce, byLocation)
+		if !v.gone && v.end == "" && r.Location == "" {
+			v.end = orphans.take(r)
+		}
 		switch {
 		case v.gone:
 			m.settleOwed(ctx, r, v.why)
@@ -282,6 +294,59 @@ func judgeListed(r Row, started time.Time, keeps bool, byNonce map[string][]stri
 	return listedVerdict{}
 }
 
+// orphans are sessions of an account that is ours alone which no lease names.
+type orphans struct {
+	sessions []auth.Listed
+	skew     time.Duration // of the device's clock
+}
+
+// orphans picks them out of a listing. What tells our own from other sessions
+// of the account is the address that the device saw us log in from, so the
+// lister must be a listed lease of ours.
+func (m *Manager) orphans(ctx context.Context, p *pool, l *live, listed []auth.Listed) (*orphans, error) {
+	p.mu.Lock()
+	exclusive := p.t.Exclusive
+	p.mu.Unlock()
+	o := &orphans{skew: l.row.DeviceDate.Sub(l.row.Created)}
+	if !exclusive || l.row.ID == "" || l.row.DeviceDate.IsZero() {
+		return o, nil
+	}
+	rows, err := m.store.OpenLeases(ctx)
+	if err != nil {
+		return nil, err
+	}
+	named := map[string]bool{}
+	for _, r := range rows {
+		named[trim(r.Location)] = true
+	}
+	address := ""
+	for _, s := range listed {
+		if trim(s.Location) == trim(l.row.Location) {
+			address = s.Source
+		}
+	}
+	for _, s := range listed {
+		if s.Account == l.row.Account && s.Source != "" && s.Source == address && !named[trim(s.Location)] {
+			o.sessions = append(o.sessions, s)
+		}
+	}
+	return o, nil
+}
+
+// take returns the location of an orphan that was opened when r was, and
+// forgets it; "" if there is none.
+func (o *orphans) take(r Row) string {
+	for i, s := range o.sessions {
+		at := s.Created.Add(-o.skew)
+		if s.Created.IsZero() || at.Before(r.Created.Add(-clockMargin)) || at.After(r.Created.Add(loginGrace)) {
+			continue
+		}
+		o.sessions = slices.Delete(o.sessions, i, i+1)
+		return s.Location
+	}
+	return ""
+}
+
 func index(listed []auth.Listed) (byNonce map[string][]string, byLocation map[string]string) {
 	byNonce, byLocation = map[string][]string{}, map[string]string{}
 	for _, s := range listed {
@@ -301,9 +366,9 @@ func trim(location string) string { return strings.TrimSuffix(location, "/") }
 func (m *Manager) poolAt(r Row) *pool {
 	for _, p := range m.allPools() {
 		p.mu.Lock()
-		serves := p.t.serves(r)
+		reaches := p.t.reaches(r)
 		p.mu.Unlock()
-		if serves {
+		if reaches {
 			return p
 		}
 	}

@@ -78,7 +78,7 @@ func (p *pool) judge(ctx context.Context, l *live) error {
 		return ErrAlive
 	case errors.Is(err, auth.ErrNoSession):
 		if p.drop(l) {
-			p.m.wg.Go(func() { p.m.end(l, "judged dead") })
+			p.m.wg.Go(func() { p.m.end(l, whyDead) })
 		}
 		return nil
 	case ctx.Err() != nil:

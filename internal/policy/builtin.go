@@ -2,7 +2,7 @@ package policy
 
 import "github.com/postern/postern/auth"
 
-var reads = []string{"GET", "HEAD"}
+var reads = []string{"GET", "HEAD", "OPTIONS"}
 
 // builtin are the rules that are tried after a policy's own. What a gateway never
 // passes on (the device's accounts, its sessions) is no matter of rules.

@@ -64,11 +64,11 @@ func TestBuiltin(t *testing.T) {
 
 		{"ReadOnly GET /redfish/v1/Chassis", Decision{Allow: true, Rule: "read"}},
 		{"ReadOnly HEAD /redfish/v1/Chassis", Decision{Allow: true, Rule: "read"}},
+		{"ReadOnly OPTIONS /redfish/v1/Systems/1", Decision{Allow: true, Rule: "read"}},
 
 		// What none of them may do.
 		{"ReadOnly POST /redfish/v1/Systems/1/Actions/ComputerSystem.Reset", Decision{Rule: NoRule}},
 		{"ReadOnly PATCH /redfish/v1/Systems/1 {Boot}", Decision{Rule: NoRule}},
-		{"ReadOnly OPTIONS /redfish/v1/Systems/1", Decision{Rule: NoRule}},
 		{"Operator PATCH /redfish/v1/Systems/1 {Boot,AssetTag}", Decision{Rule: NoRule}},
 		{"Operator PATCH /redfish/v1/Systems/1 {boot}", Decision{Rule: NoRule}},
 		{"Operator PATCH /redfish/v1/Systems/1 {Boot,odata.etag}", Decision{Rule: NoRule}},

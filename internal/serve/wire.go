@@ -81,7 +81,7 @@ func leaseTarget(t target.Target, targets *target.Service, dev device) lease.Tar
 		Name: t.Name, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin, Account: t.Account,
 		Credential: func(ctx context.Context) (auth.Credential, error) { return targets.Credential(ctx, t.Name) },
 		Device:     dev.lease, Method: t.Method, Budget: budget, InFlight: t.InFlight,
-		BasicFree: dev.basicFree, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
+		Exclusive: t.Exclusive, BasicFree: dev.basicFree, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
 	}
 }
 
