@@ -84,13 +84,13 @@ test-race: .cache/tally ## the same under the race detector (needs a C compiler)
 test-interop: .cache/tally setup build ## unmodified third-party clients, at most 6 minutes
 	@echo "== interop"
 	@POSTERN_COMPAT=check $(CLEAN) timeout -k 10 6m \
-		go test -tags integration -json -count 1 -timeout 5m50s -parallel 4 -skip '^TestCrash' ./interop | $(TALLY) -stage interop
+		go test -tags integration -json -count 1 -timeout 5m50s -parallel 4 -skip '^TestCrash' ./interop | $(TALLY) -logs -stage interop
 
 .PHONY: test-crash
 test-crash: .cache/tally build ## kill -9 and what must hold after it, at most 4 minutes
 	@echo "== crash"
 	@$(CLEAN) timeout -k 10 4m \
-		go test -tags integration -json -count 1 -timeout 3m50s -parallel 6 -run '^TestCrash' ./interop | $(TALLY) -stage crash
+		go test -tags integration -json -count 1 -timeout 3m50s -parallel 6 -run '^TestCrash' ./interop | $(TALLY) -logs -stage crash
 
 .PHONY: compat
 compat: setup build ## run the clients and write docs/compatibility.md from what happened

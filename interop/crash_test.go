@@ -39,7 +39,9 @@ const (
 	wait = 300 * time.Millisecond
 	// callLimit is how long a caller waits for its answer after a restart.
 	callLimit = 20 * time.Second
-	systems   = "/redfish/v1/Systems"
+	// fewSlots are a person's, ours (the default budget is two), and two over.
+	fewSlots = 5
+	systems  = "/redfish/v1/Systems"
 )
 
 // A hit is what a kill cut off.
@@ -68,9 +70,10 @@ type siege struct {
 	patient time.Duration // how long the sweep may take in the end
 }
 
-func newSiege(t *testing.T, seed int) *siege {
+// newSiege starts a device with so many slots, one of them a person's.
+func newSiege(t *testing.T, seed, slots int) *siege {
 	w := newWorld(t)
-	d := w.sim("--slots", "5", "--lockout", "3", "--latency", fmt.Sprintf("login=%v,logout=%v", wait, wait))
+	d := w.sim("--slots", strconv.Itoa(slots), "--lockout", "3", "--latency", fmt.Sprintf("login=%v,logout=%v", wait, wait))
 	s := &siege{w: w, d: d, admin: d.client(t), rng: rand.New(rand.NewPCG(uint64(seed), 1)), patient: 40 * time.Second}
 	token, location := d.login(t, s.admin)
 	s.person, s.theirs = w.secret("a person's token", token), filepath.Base(location)
@@ -231,7 +234,7 @@ func (s *siege) run(rounds int) error {
 func TestCrashRounds(t *testing.T) {
 	t.Parallel()
 	seed, rounds := envInt(seedEnv, 1), envInt(roundsEnv, 50)
-	s := newSiege(t, seed)
+	s := newSiege(t, seed, fewSlots)
 	err := s.run(rounds)
 	t.Logf("seed %d: %v; %d logins and %d logouts in the device's journal", seed, s.counts, len(s.d.lines("login")), len(s.d.lines("logout")))
 	if err != nil {
@@ -250,7 +253,7 @@ func TestCrashRounds(t *testing.T) {
 // A kill while nothing is in flight costs no login: the lease is adopted.
 func TestCrashIdle(t *testing.T) {
 	t.Parallel()
-	s := newSiege(t, 0)
+	s := newSiege(t, 0, fewSlots)
 	s.up()
 	before := len(s.d.lines("login"))
 	for i := range 10 {

@@ -200,8 +200,12 @@ func (w *world) stopAll() {
 }
 
 func (w *world) tails() {
+	last := map[string]*proc{}
 	for _, p := range w.procs {
-		w.t.Logf("---- the end of what %s said:\n%s", p.name, p.tail())
+		last[p.name] = p
+	}
+	for name, p := range last {
+		w.t.Logf("---- the end of what the last %s said:\n%s", name, p.tail())
 	}
 }
 

@@ -30,15 +30,20 @@ type event struct {
 
 // counts are the tests of one stage; a package that failed without a failed
 // test (it does not build, or it ended early) counts as one failed test.
-type counts struct{ passed, failed, skipped int }
+type counts struct {
+	passed, failed, skipped int
+
+	logs bool // show those of passing tests
+}
 
 func main() {
 	stage := flag.String("stage", "", "`name` of the stage, for its summary")
 	file := flag.String("counts", "", "`file` that the counts are added to")
 	skips := flag.String("skips", "", "`file` with one line for each skipped test")
+	logs := flag.Bool("logs", false, "show what passing tests logged, too")
 	sum := flag.Bool("sum", false, "print the closing line instead of reading tests")
 	flag.Parse()
-	run := func() error { return tally(os.Stdin, os.Stdout, *stage, *file) }
+	run := func() error { return tally(os.Stdin, os.Stdout, *stage, *file, *logs) }
 	if *sum {
 		run = func() error { return closing(os.Stdout, *file, *skips) }
 	}
@@ -49,8 +54,8 @@ func main() {
 }
 
 // tally reads one stage; the error says that something failed.
-func tally(in io.Reader, out io.Writer, stage, file string) error {
-	c, err := read(in, out)
+func tally(in io.Reader, out io.Writer, stage, file string, logs bool) error {
+	c, err := read(in, out, logs)
 	if err != nil {
 		return err
 	}
@@ -69,8 +74,8 @@ func tally(in io.Reader, out io.Writer, stage, file string) error {
 	return nil
 }
 
-func read(in io.Reader, out io.Writer) (counts, error) {
-	var c counts
+func read(in io.Reader, out io.Writer, logs bool) (counts, error) {
+	c := counts{logs: logs}
 	output := map[string]*strings.Builder{} // of each test and package not yet ended
 	failedTests := map[string]bool{}        // by package
 	running := map[string]bool{}            // packages
@@ -94,6 +99,15 @@ func read(in io.Reader, out io.Writer) (counts, error) {
 		}
 		if err != nil {
 			return c, err
+		}
+	}
+}
+
+// showLogs prints the lines that the test itself logged.
+func showLogs(out io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		if strings.Contains(line, "_test.go:") {
+			io.WriteString(out, line)
 		}
 	}
 }
@@ -141,6 +155,9 @@ func (c *counts) end(e event, said *strings.Builder, failedTests map[string]bool
 	switch {
 	case e.Test != "" && e.Action == "pass":
 		c.passed++
+		if c.logs {
+			showLogs(out, text)
+		}
 	case e.Test != "" && e.Action == "skip":
 		c.skipped++
 		io.WriteString(out, text)
@@ -184,7 +201,7 @@ func closing(out io.Writer, file, skips string) error {
 		if _, err := fmt.Sscan(line, &stage, &c.passed, &c.failed, &c.skipped); err != nil {
 			return fmt.Errorf("%s: %q: %w", file, line, err)
 		}
-		all = counts{all.passed + c.passed, all.failed + c.failed, all.skipped + c.skipped}
+		all.passed, all.failed, all.skipped = all.passed+c.passed, all.failed+c.failed, all.skipped+c.skipped
 	}
 	if list, err := os.ReadFile(skips); err == nil && len(list) > 0 {
 		fmt.Fprintf(out, "\nSKIPPED, so not shown by this run:\n%s\n", list)

@@ -41,12 +41,26 @@ func TestTally(t *testing.T) {
 		{"not JSON is shown", "go: no such tool\n" + good, "go: no such tool\n", "", false},
 	} {
 		var out strings.Builder
-		err := tally(strings.NewReader(c.in), &out, "unit", "")
+		err := tally(strings.NewReader(c.in), &out, "unit", "", false)
 		if (err != nil) != c.fails {
 			t.Errorf("%s: error %v, want one: %v", c.name, err, c.fails)
 		}
 		if !strings.Contains(out.String(), c.want) || c.no != "" && strings.Contains(out.String(), c.no) {
 			t.Errorf("%s: got %q, want %q and not %q", c.name, out.String(), c.want, c.no)
+		}
+	}
+}
+
+func TestLogs(t *testing.T) {
+	t.Parallel()
+	in := `{"Action":"output","Package":"p","Test":"TestA","Output":"    a_test.go:1: seed 1\n"}` + "\n" + good
+	for logs, want := range map[bool]bool{true: true, false: false} {
+		var out strings.Builder
+		if err := tally(strings.NewReader(in), &out, "unit", "", logs); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Contains(out.String(), "seed 1\n"); got != want || strings.Contains(out.String(), "chatter") {
+			t.Errorf("logs %v: got %q", logs, out.String())
 		}
 	}
 }
@@ -57,7 +71,7 @@ func TestClosing(t *testing.T) {
 	counts, skips := filepath.Join(dir, "counts"), filepath.Join(dir, "skips")
 	var out strings.Builder
 	for _, stage := range []string{"unit", "race"} {
-		if err := tally(strings.NewReader(good), &out, stage, counts); err != nil {
+		if err := tally(strings.NewReader(good), &out, stage, counts, false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -73,7 +87,7 @@ func TestClosing(t *testing.T) {
 		t.Errorf("got %q, want it to end with %q", out.String(), want)
 	}
 
-	if err := tally(strings.NewReader(red), &out, "crash", counts); err == nil {
+	if err := tally(strings.NewReader(red), &out, "crash", counts, false); err == nil {
 		t.Error("a red stage was taken for green")
 	}
 	out.Reset()
