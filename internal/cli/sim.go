@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,6 +47,10 @@ func (a *app) simRedfish() *cobra.Command {
 		Long: "Serve a simulated Redfish BMC on a loopback port, until SIGTERM. Without --data its state\n" +
 			"is in a temporary folder and goes with it.\n\nFaults:\n" + faultHelp(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if slices.Contains(f.faults, "help") {
+				fmt.Fprint(a.stdout, faultHelp())
+				return nil
+			}
 			cfg, err := a.simConfig(f)
 			if err != nil {
 				return err
@@ -74,7 +79,7 @@ func (a *app) simRedfish() *cobra.Command {
 	flags.StringVar(&f.latency, "latency", "", "how long answers take: `TIME`, root=..,login=..,logout=..,other=.. or slow")
 	flags.StringVar(&f.lockout, "lockout", "", "`N[,DURATION]`: so many wrong passwords in a row lock an account")
 	flags.DurationVar(&f.clock, "clock", 0, "how much the device's clock is fast")
-	flags.StringArrayVar(&f.faults, "fault", nil, "misbehave: `NAME[=VALUE]`, may be repeated")
+	flags.StringArrayVar(&f.faults, "fault", nil, "misbehave: `NAME[=VALUE]`, may be repeated; help lists them")
 	flags.StringVar(&f.journal, "journal", "", "`FILE` to append what the device sees to, one JSON line each")
 	flags.StringVar(&f.mockup, "mockup", "", "serve the DMTF mockup in `DIR` instead of the built-in tree")
 	complete(cmd, "latency", "slow")
@@ -100,6 +105,12 @@ func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
 	}
 	if d.Lockout, d.LockoutFor, err = parseLockout(f.lockout); err != nil {
 		return cfg, err
+	}
+	if err := sim.CheckFaults(f.faults); err != nil {
+		return cfg, usage("postern sim redfish --fault help lists them", "%w", err)
+	}
+	if f.idle <= 0 {
+		return cfg, usage("for instance 30m", "--idle %v is not a time to wait", f.idle)
 	}
 	if f.mockup != "" {
 		if d.Tree, err = sim.ReadMockup(f.mockup); err != nil {
@@ -145,7 +156,14 @@ func faultNames() []string {
 func faultHelp() string {
 	var b strings.Builder
 	for _, f := range sim.Faults() {
-		fmt.Fprintf(&b, "  %-24s %s\n", f.Name, f.Text)
+		name := f.Name
+		switch {
+		case strings.HasPrefix(f.Value, "["):
+			name += f.Value
+		case f.Value != "":
+			name += "=" + f.Value
+		}
+		fmt.Fprintf(&b, "  %-28s %s\n", name, f.Text)
 	}
 	return b.String()
 }
