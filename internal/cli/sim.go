@@ -159,11 +159,11 @@ func faultHelp() string {
 		name := f.Name
 		switch {
 		case strings.HasPrefix(f.Value, "["):
-			name += f.Value
+			name += "[=" + f.Value[1:]
 		case f.Value != "":
 			name += "=" + f.Value
 		}
-		fmt.Fprintf(&b, "  %-28s %s\n", name, f.Text)
+		fmt.Fprintf(&b, "  %-30s %s\n", name, f.Text)
 	}
 	return b.String()
 }

@@ -71,6 +71,12 @@ func Faults() []Fault {
 	return list
 }
 
+// CheckFaults reports what is wrong with a list of NAME or NAME=VALUE.
+func CheckFaults(list []string) error {
+	_, err := parseFaults(list)
+	return err
+}
+
 // parseFaults reads NAME or NAME=VALUE, each name once.
 func parseFaults(list []string) (faults, error) {
 	var f faults
