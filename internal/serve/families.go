@@ -24,8 +24,9 @@ type family struct {
 	device func(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error)
 	// face makes the server side: who logs in, and what is guarded.
 	face func(faceConfig) (http.Handler, error)
-	// writeError answers with a status and a sentence in the family's form.
-	writeError func(w http.ResponseWriter, r *http.Request, status int, err error)
+	// writeError answers with a status and a sentence in the family's form; an
+	// empty sentence is an internal error.
+	writeError func(w http.ResponseWriter, r *http.Request, status int, text string)
 }
 
 // A device is one target as its family sees it.
@@ -80,12 +81,12 @@ func redfishFamily() family {
 				Authority: c.authority, Listener: c.listener, Profile: p, Next: c.next, Open: c.open, Log: c.log,
 			})
 		},
-		writeError: func(w http.ResponseWriter, r *http.Request, status int, err error) {
-			if status == http.StatusInternalServerError {
-				redfish.WriteError(w, r, err) // bare: nothing of it is for the peer
+		writeError: func(w http.ResponseWriter, r *http.Request, status int, text string) {
+			if text == "" {
+				redfish.WriteError(w, r, errors.New(http.StatusText(status))) // a bare internal error
 				return
 			}
-			redfish.WriteError(w, r, redfish.Refuse(status, err.Error(), 0, err))
+			redfish.WriteError(w, r, redfish.Refuse(status, text, 0, nil))
 		},
 	}
 }

@@ -3,7 +3,6 @@ package serve
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -18,8 +17,10 @@ import (
 // A front stands before every handler: it numbers requests, survives their
 // panics, refuses those meant for another name, and writes one log line each.
 type front struct {
-	next       http.Handler
-	writeError func(http.ResponseWriter, *http.Request, int, error) // in the family's form
+	next http.Handler
+	// writeError answers in the family's form, with a sentence for the caller;
+	// "" is an internal error.
+	writeError func(w http.ResponseWriter, r *http.Request, status int, text string)
 	target     string
 	log        *slog.Logger
 	now        func() time.Time
@@ -47,7 +48,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	if misdirected(r) {
-		f.writeError(rec, r, http.StatusMisdirectedRequest, errors.New("the request's Host is not the name that the connection was opened for"))
+		f.writeError(rec, r, http.StatusMisdirectedRequest, "The Host of the request is not the name that the connection was opened for.")
 		return
 	}
 	f.next.ServeHTTP(rec, r)
@@ -59,7 +60,7 @@ func (f *front) sorry(rec *recorder, r *http.Request) any {
 	if rec.status != 0 {
 		return http.ErrAbortHandler
 	}
-	f.writeError(rec, r, http.StatusInternalServerError, errors.New("internal error"))
+	f.writeError(rec, r, http.StatusInternalServerError, "")
 	return nil
 }
 

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -244,8 +245,7 @@ func (s *server) stop(desk *http.Server, stopWork func()) {
 	s.mu.Unlock()
 	all.Wait()
 	stopWork()
-	err := errors.Join(s.leases.Shutdown(ctx), waitFor(ctx, &s.tasks), waitFor(ctx, &s.left))
-	if err != nil {
+	if err := cmp.Or(s.leases.Shutdown(ctx), waitFor(ctx, &s.left), waitFor(ctx, &s.tasks)); err != nil {
 		s.log.Warn("not every device session could be ended; the next start goes on with it", slog.Any("error", err))
 	}
 }
