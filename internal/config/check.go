@@ -235,7 +235,8 @@ func SplitAddress(s string) (host string, port int, err error) {
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
 	}
-	if host != "" && net.ParseIP(host) == nil && (strings.HasPrefix(host, "*") || !hostName.MatchString(host)) {
+	_, notPort := strconv.Atoi(host) // a number alone is a port that lacks its colon
+	if host != "" && net.ParseIP(host) == nil && (strings.HasPrefix(host, "*") || !hostName.MatchString(host) || notPort == nil) {
 		return "", 0, bad
 	}
 	return host, port, nil

@@ -73,6 +73,22 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// A text that looks like something else stays as it is written.
+func TestPlainText(t *testing.T) {
+	t.Parallel()
+	for _, user := range []string{"007", "0x10", "1_0", "1e3", "1.50", "true", ".inf", ".nan", "0b1", "+1", "'007'", "&u 007"} {
+		f, err := Parse("p.yaml", []byte("targets: [{name: 10, url: 'https://b', password_env: PW, user: "+user+"}]"), known)
+		want := strings.Trim(strings.TrimPrefix(user, "&u "), "'")
+		if err != nil || f.Targets[0].User != want || f.Targets[0].Name != "10" {
+			t.Errorf("user: %s: got %+v, %v, want %q", user, f, err, want)
+		}
+	}
+	f, err := Parse("p.yaml", []byte(strings.Replace(one, "name: a", "name: 08", 1)+"listeners: [{address: 127.0.0.1, next: [08], names: [10]}]"), known)
+	if err != nil || f.Listeners[0].Targets[0] != "08" || f.Listeners[0].Names[0] != "10" {
+		t.Errorf("listener: got %+v, %v", f, err)
+	}
+}
+
 // one is a target that is right, so that each case below shows one fault.
 const one = `targets:
 - name: a
@@ -90,6 +106,11 @@ func TestErrors(t *testing.T) {
 		{"unknown section", "target: []\n", `p.yaml:1:1: unknown key "target"`, ""},
 		{"a secret in the file", one + "  password: hunter2\n", `p.yaml:6:3: unknown key "password"`, "never stands in the file"},
 		{"wrong type", one + "  budget: many\n", `p.yaml:6:11: want a whole number`, ""},
+		{"fraction", one + "  budget: 3.5\n", `p.yaml:6:11: want a whole number`, ""},
+		{"exponent", one + "  budget: 1e1\n", `p.yaml:6:11: want a whole number`, ""},
+		{"huge", one + "  budget: 18446744073709551615\n", `p.yaml:6:11: the number 18446744073709551615 is too large`, ""},
+		{"tag", "targets: !!binary abc\n", `p.yaml:1:10: tags are not understood`, "leave it out"},
+		{"port as host", one + "listeners: [{address: 8443, next: a}]", `p.yaml:6:23: "8443" is not an address to listen on`, "HOST:PORT"},
 		{"wrong bool", one + "  exclusive: 3\n", `p.yaml:6:14: want true or false`, ""},
 		{"not a list", "targets: {a: b}\n", `p.yaml:1:10: want a list, found keys and values`, ""},
 		{"not a mapping", "- a\n", `p.yaml:1:1: want keys and values, found a list`, ""},
@@ -200,6 +221,7 @@ func TestSplitAddress(t *testing.T) {
 		"a:b":            {"", 0, false},
 		"a:-1":           {"", 0, false},
 		"*.a":            {"", 0, false},
+		"8443":           {"", 0, false},
 		"https://a":      {"", 0, false},
 	} {
 		host, port, err := SplitAddress(in)
@@ -214,6 +236,8 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(one))
 	f.Add([]byte("a: &a [*a, *a]\ntargets: *a\n"))
 	f.Add([]byte("targets: [{<<: {name: a}}]"))
+	f.Add([]byte("targets: !!binary abc"))
+	f.Add([]byte("!!map targets: !x [!!str {a: b}]"))
 	f.Add([]byte("\xff\xfe: |\n  x"))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := Parse("p.yaml", data, known)

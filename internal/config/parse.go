@@ -96,6 +96,10 @@ func (d *document) decode(file *ast.File) error {
 	if d.root == nil {
 		return nil
 	}
+	var err error
+	if d.root, err = d.plain(d.root, ""); err != nil {
+		return err
+	}
 	if err := yaml.NodeToValue(d.root, &d.raw, yaml.Strict()); err != nil {
 		return d.yamlError(err)
 	}
@@ -121,6 +125,8 @@ func (d *document) yamlError(err error) error {
 		}
 	case *yaml.TypeError:
 		msg = "want " + kindName(e.DstType)
+	case *yaml.OverflowError:
+		msg = "the number " + e.SrcNum + " is too large"
 	case *yaml.UnexpectedNodeTypeError:
 		msg = fmt.Sprintf("want %s, found %s", nodeName(e.Expected), nodeName(e.Actual))
 	}
