@@ -212,6 +212,22 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Names that would lead to another path are nobody's.
+func TestNamesOutsidePaths(t *testing.T) {
+	t.Parallel()
+	d, ctx := newDesk(t), t.Context()
+	for _, name := range []string{"", ".", "..", "a/b", "a/check", "a?b", "a%2fb", "../accounts"} {
+		text := fmt.Sprintf("no account %q", name)
+		want(t, d.SetEnabled(ctx, auth.AccountName(name), false), admin.NotFound, text)
+		want(t, d.RemoveAccount(ctx, auth.AccountName(name)), admin.NotFound, text)
+		text = fmt.Sprintf("no target %q", name)
+		want(t, d.CheckTarget(ctx, name), admin.NotFound, text)
+		want(t, d.RemoveTarget(ctx, name), admin.NotFound, text)
+		_, err := d.Target(ctx, name)
+		want(t, err, admin.NotFound, text)
+	}
+}
+
 func TestCheckTarget(t *testing.T) {
 	t.Parallel()
 	d, ctx := newDesk(t), t.Context()

@@ -11,6 +11,8 @@ import (
 	"net/url"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
+	"github.com/postern/postern/internal/target"
 )
 
 // maxAnswer bounds what is read from the socket, in bytes: thousands of targets.
@@ -76,9 +78,25 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-func accountPath(name auth.AccountName) string { return "/accounts/" + url.PathEscape(string(name)) }
+// onAccount calls the server about one account.
+func (c *Client) onAccount(ctx context.Context, method string, name auth.AccountName, in any) error {
+	if !pathWord(string(name)) {
+		return accountFault(account.ErrNotFound, name)
+	}
+	return c.call(ctx, method, "/accounts/"+url.PathEscape(string(name)), in, nil)
+}
 
-func targetPath(name string) string { return "/targets/" + url.PathEscape(name) }
+// onTarget calls the server about one target; what comes behind its name.
+func (c *Client) onTarget(ctx context.Context, method, name, what string, in, out any) error {
+	if !pathWord(name) {
+		return targetFault(target.ErrNotFound, name)
+	}
+	return c.call(ctx, method, "/targets/"+url.PathEscape(name)+what, in, out)
+}
+
+// pathWord reports whether name can stand in a path. What cannot is no name of
+// an account or a target, and would lead to another path.
+func pathWord(name string) bool { return name != "" && name != "." && name != ".." }
 
 // Accounts implements API.
 func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
@@ -92,22 +110,22 @@ func (c *Client) CreateAccount(ctx context.Context, name auth.AccountName, role 
 
 // SetPassword implements API.
 func (c *Client) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret) error {
-	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Password: new(password.Reveal())}, nil)
+	return c.onAccount(ctx, "PATCH", name, accountPatch{Password: new(password.Reveal())})
 }
 
 // SetRole implements API.
 func (c *Client) SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error {
-	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Role: &role}, nil)
+	return c.onAccount(ctx, "PATCH", name, accountPatch{Role: &role})
 }
 
 // SetEnabled implements API.
 func (c *Client) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
-	return c.call(ctx, "PATCH", accountPath(name), accountPatch{Enabled: &enabled}, nil)
+	return c.onAccount(ctx, "PATCH", name, accountPatch{Enabled: &enabled})
 }
 
 // RemoveAccount implements API.
 func (c *Client) RemoveAccount(ctx context.Context, name auth.AccountName) error {
-	return c.call(ctx, "DELETE", accountPath(name), nil, nil)
+	return c.onAccount(ctx, "DELETE", name, nil)
 }
 
 // Targets implements API.
@@ -117,7 +135,9 @@ func (c *Client) Targets(ctx context.Context) ([]Target, error) {
 
 // Target implements API.
 func (c *Client) Target(ctx context.Context, name string) (Target, error) {
-	return get[Target](ctx, c, "GET", targetPath(name), nil)
+	var t Target
+	err := c.onTarget(ctx, "GET", name, "", nil, &t)
+	return t, err
 }
 
 // AddTarget implements API.
@@ -127,20 +147,20 @@ func (c *Client) AddTarget(ctx context.Context, t NewTarget) (Target, error) {
 
 // SetPin implements API.
 func (c *Client) SetPin(ctx context.Context, name, pin string) error {
-	return c.call(ctx, "PATCH", targetPath(name), targetPatch{Pin: &pin}, nil)
+	return c.onTarget(ctx, "PATCH", name, "", targetPatch{Pin: &pin}, nil)
 }
 
 // SetTargetPassword implements API.
 func (c *Client) SetTargetPassword(ctx context.Context, name string, password auth.Secret) error {
-	return c.call(ctx, "PATCH", targetPath(name), targetPatch{Password: new(password.Reveal())}, nil)
+	return c.onTarget(ctx, "PATCH", name, "", targetPatch{Password: new(password.Reveal())}, nil)
 }
 
 // RemoveTarget implements API.
 func (c *Client) RemoveTarget(ctx context.Context, name string) error {
-	return c.call(ctx, "DELETE", targetPath(name), nil, nil)
+	return c.onTarget(ctx, "DELETE", name, "", nil, nil)
 }
 
 // CheckTarget implements API.
 func (c *Client) CheckTarget(ctx context.Context, name string) error {
-	return c.call(ctx, "POST", targetPath(name)+"/check", nil, nil)
+	return c.onTarget(ctx, "POST", name, "/check", nil, nil)
 }
