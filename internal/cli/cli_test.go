@@ -163,7 +163,7 @@ func TestSecretSource(t *testing.T) {
 func TestReadSecret(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
-		"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", " p w ": " p w ",
+		"pw": "pw", "pw\n": "pw", "pw\r\n": "pw", "pw\n\n": "pw\n", "pw\r": "pw\r", "pässword": "pässword", "p\xe4ssword\n": "", " p w ": " p w ",
 		"": "", "\n": "", strings.Repeat("x", maxSecret+1): "",
 	} {
 		got, err := readSecret(strings.NewReader(in), "it")

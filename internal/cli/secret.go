@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -57,23 +58,35 @@ func (a *app) readSecret(s secretFlags, what string, isNew bool) (auth.Secret, e
 		if v == "" {
 			return auth.Secret{}, usage("", "the environment variable %s is empty", s.env)
 		}
-		return auth.NewSecret(v), nil
+		return secretText([]byte(v), "the environment variable "+s.env)
 	}
 	return a.ask(what, isNew)
 }
 
-// readSecret drops one final newline.
+// readSecret drops one final newline, as it is dropped where a server reads the
+// file again.
 func readSecret(r io.Reader, from string) (auth.Secret, error) {
 	data, err := io.ReadAll(io.LimitReader(r, maxSecret+1))
 	if err != nil {
 		return auth.Secret{}, fmt.Errorf("read %s: %w", from, err)
 	}
-	data = bytes.TrimSuffix(bytes.TrimSuffix(data, []byte("\n")), []byte("\r"))
+	if line, ok := bytes.CutSuffix(data, []byte("\n")); ok {
+		data = bytes.TrimSuffix(line, []byte("\r"))
+	}
 	switch {
 	case len(data) > maxSecret:
 		return auth.Secret{}, usage("", "%s holds more than a password", from)
 	case len(data) == 0:
 		return auth.Secret{}, usage("", "%s is empty", from)
+	}
+	return secretText(data, from)
+}
+
+// secretText refuses what is no text: the socket and the devices take passwords
+// in JSON, which would carry another one.
+func secretText(data []byte, from string) (auth.Secret, error) {
+	if !utf8.Valid(data) {
+		return auth.Secret{}, usage("write it in UTF-8", "%s holds no UTF-8 text", from)
 	}
 	return auth.NewSecret(string(data)), nil
 }
@@ -107,7 +120,7 @@ func (a *app) askOnce(what string) (auth.Secret, error) {
 	if len(p) == 0 {
 		return auth.Secret{}, usage("", "the %s is empty", what)
 	}
-	return auth.NewSecret(string(p)), nil
+	return secretText(p, "the "+what)
 }
 
 // confirm asks a question that wants yes; anything else is no.
