@@ -70,6 +70,7 @@ func (a *app) root() *cobra.Command {
 		a.targetCommand(), a.accountCommand(), a.auditCommand(),
 		a.versionCommand(), exitStatusTopic(),
 	)
+	strictTopics(root)
 	return root
 }
 
@@ -98,12 +99,43 @@ func (a *app) group(use, short, long string) *cobra.Command {
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			help := seeHelp(cmd)
-			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-				help = "did you mean " + strings.Join(near, " or ") + "?"
-			}
-			return usage(help, "unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], "postern "))
+			return unknown(cmd, args[0])
 		},
+	}
+}
+
+// unknown is the error of a word that is no command under cmd.
+func unknown(cmd *cobra.Command, word string) error {
+	help := seeHelp(cmd)
+	if near := cmd.SuggestionsFor(word); len(near) > 0 {
+		help = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usage(help, "unknown command %q", strings.TrimPrefix(cmd.CommandPath()+" "+word, "postern "))
+}
+
+// strictTopics makes the two commands that cobra adds refuse a word that they do
+// not know; they would print their help and end with 0.
+func strictTopics(root *cobra.Command) {
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd("completion")
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = func(_ *cobra.Command, args []string) error {
+				at, rest, err := root.Find(args)
+				if err == nil && len(rest) > 0 {
+					err = unknown(at, rest[0])
+				}
+				return err
+			}
+		case "completion":
+			c.Args, c.RunE = cobra.ArbitraryArgs, func(cmd *cobra.Command, args []string) error {
+				if len(args) == 0 {
+					return cmd.Help()
+				}
+				return unknown(cmd, args[0])
+			}
+		}
 	}
 }
 
