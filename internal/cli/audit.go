@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -32,10 +33,11 @@ func (a *app) auditDir() (data, dir string, err error) {
 		return "", "", err
 	}
 	dir = filepath.Join(data, serve.AuditDir)
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+	_, err = os.Stat(dir)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return "", "", usage("name the data directory of a server with --data", "%s has no audit records", data)
 	}
-	return data, dir, nil
+	return data, dir, err
 }
 
 func (a *app) auditShow() *cobra.Command {

@@ -235,8 +235,12 @@ func (s *secretFlags) source() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if _, err := os.Stat(path); err != nil {
+		info, err := os.Stat(path)
+		if err != nil {
 			return "", usage("", "--password-file: %w", err)
+		}
+		if !info.Mode().IsRegular() {
+			return "", usage("name a regular file, or an environment variable", "the server reads the password again for each login, so %s cannot hold it", s.file)
 		}
 		return "file:" + path, nil
 	case s.env != "":
