@@ -94,6 +94,7 @@ var (
 	suBasic          = script("sushy", "sushy_client.py", "basic", "Basic: list, read, reset, boot override")
 	suAuto           = script("sushy", "sushy_client.py", "auto", "session or Basic, as Ironic: list, read, reset, boot override")
 	toolBasicScene   = scene{"redfishtool", "Basic (-S Always): list, read, reset, boot override", toolBasic}
+	toolDefaultScene = scene{"redfishtool", "Basic, plain http first, its default: list", toolDefault}
 	toolSessionScene = scene{"redfishtool", "session (-S Always -A Session): list, read, reset, own session", toolSession}
 	suRelogin        = script("sushy", "sushy_client.py", "relogin", "the session's end in the middle: logs in and repeats by itself")
 )
@@ -102,7 +103,7 @@ var scenes = []scene{
 	pySession, pyBasic, pyRelogin, pyWrong,
 	aioSession, aioBasic, aioRelogin,
 	suSession, suBasic, suAuto, suRelogin,
-	toolBasicScene, toolSessionScene,
+	toolBasicScene, toolSessionScene, toolDefaultScene,
 	{"redfish_utilities", "rf_raw_request, rf_power_reset, rf_boot_override (a session each)", rfTools},
 	{"curl", "HPE's page, \"Redfish authentication and sessions\": 401, Basic, TokenAndUrl in both forms, use, list, DELETE", seedLines},
 	{"curl", "reset and boot override", curlEffects},
@@ -111,7 +112,14 @@ var scenes = []scene{
 // toolRun runs one command of redfishtool.
 func toolRun(t *testing.T, e endpoint, args ...string) (map[string]any, error) {
 	t.Helper()
-	args = append([]string{"-r", e.host(), "-u", e.user, "-p", e.password, "-S", "Always", "-T", "60"}, args...)
+	return toolRunPlain(t, e, append([]string{"-S", "Always"}, args...)...)
+}
+
+// toolRunPlain is toolRun with plain http for what needs no login, which is
+// the tool's default.
+func toolRunPlain(t *testing.T, e endpoint, args ...string) (map[string]any, error) {
+	t.Helper()
+	args = append([]string{"-r", e.host(), "-u", e.user, "-p", e.password, "-T", "60"}, args...)
 	out, err := runClient(t, nil, venv(t, "redfishtool"), args...)
 	if err != nil {
 		return nil, err
@@ -126,6 +134,17 @@ func toolRun(t *testing.T, e endpoint, args ...string) (map[string]any, error) {
 }
 
 func toolBasic(t *testing.T, _ *world, e endpoint) error { return toolUse(t, e) }
+
+func toolDefault(t *testing.T, _ *world, e endpoint) error {
+	list, err := toolRunPlain(t, e, "Systems", "list")
+	if err != nil {
+		return err
+	}
+	if members, _ := list["Members"].([]any); len(members) == 0 {
+		return errors.New("no system is listed")
+	}
+	return nil
+}
 
 func toolSession(t *testing.T, _ *world, e endpoint) error {
 	if err := toolUse(t, e, "-A", "Session"); err != nil {

@@ -79,12 +79,15 @@ func splitCells(line string) []string {
 	return cells
 }
 
+// PageOnly begins a difference that is a row of the page and not of the run.
+const PageOnly = "in the page only: "
+
 // Differences says which rows of a page are missing from a run and which are
 // new in it; dates, and versions of clients that the machine brought, are left
 // apart.
 func Differences(page, run []Row) []string {
 	var out []string
-	out = append(out, missing(page, run, "in the page only: ")...)
+	out = append(out, missing(page, run, PageOnly)...)
 	return append(out, missing(run, page, "in this run only: ")...)
 }
 

@@ -98,6 +98,7 @@ func TestForeignDevice(t *testing.T) {
 		aioSession.expect(t, w, m.endpoint, name, "direct", "RedfishAuthenticationError", why)
 		suSession.expect(t, w, m.endpoint, name, "direct", "AccessError", why)
 		toolSessionScene.expect(t, w, m.endpoint, name, "direct", "exit status 4", why)
+		toolDefaultScene.expect(t, w, m.endpoint, name, "direct", "exit status 5", "the device drops plain http")
 	})
 
 	const login = "POST /redfish/v1/SessionService"

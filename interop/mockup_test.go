@@ -22,7 +22,7 @@ import (
 func redfishData(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("REDFISH_DATA")
-	Need(t, dir != "", "REDFISH_DATA: the folder of published mockups, schemas and registries")
+	need(t, dir != "", "REDFISH_DATA: the folder of published mockups, schemas and registries")
 	return dir
 }
 

@@ -55,7 +55,7 @@ func venv(t testing.TB, program string) string {
 		t.Fatal(err)
 	}
 	_, err = os.Stat(path)
-	Need(t, err == nil, "%s (run: make setup)", path)
+	need(t, err == nil, "%s (run: make setup)", path)
 	return path
 }
 
@@ -63,7 +63,7 @@ func venv(t testing.TB, program string) string {
 func tool(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
-	Need(t, err == nil, "the program %s (run: make setup)", program)
+	need(t, err == nil, "the program %s (run: make setup)", program)
 	return path
 }
 
