@@ -53,6 +53,8 @@ func leaseError(u *lease.Unavailable, name string) *Error {
 	switch u.Reason {
 	case lease.Full:
 		e.Message = "Every session and place that the device has for Postern is taken. Try again later."
+	case lease.Busy:
+		e.Message = "The device does not let Postern log in, though not because of the password: it answers with an error, or not at all. Try again later."
 	case lease.Refused:
 		e.Message = "The device refused the password that Postern has for it, and it is not tried again, so that the account is not locked." +
 			" An administrator can correct it, or try it once more with 'postern target check " + name + "'."

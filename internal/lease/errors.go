@@ -12,6 +12,7 @@ type Reason string
 // The reasons.
 const (
 	Full     Reason = "full"     // the budget, the queue or the device's own table is full: try again later
+	Busy     Reason = "busy"     // the device answers logins with errors that say nothing of the secret, or loses the answers
 	Refused  Reason = "refused"  // the device refused the stored secret; it is not tried again
 	Down     Reason = "down"     // the device does not answer, or not in its protocol
 	Draining Reason = "draining" // this server is shutting down, or the target is being removed

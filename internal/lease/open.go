@@ -211,9 +211,10 @@ func unavailable(t Target, err error) *Unavailable {
 		return &Unavailable{Reason: Broken, Err: err}
 	case le.Outcome == auth.Refused:
 		return &Unavailable{Reason: Refused, Err: &Blocked{Account: t.Account, Refused: 1}}
-	case le.Full, le.Outcome == auth.Unknown, le.Status == http.StatusTooManyRequests, le.Status >= 500:
-		// A busy device, or one that lost an answer: callers wait their turn.
+	case le.Full:
 		return &Unavailable{Reason: Full, RetryAfter: le.RetryAfter, Err: le}
+	case le.Outcome == auth.Unknown, le.Status == http.StatusTooManyRequests, le.Status >= 500:
+		return &Unavailable{Reason: Busy, RetryAfter: le.RetryAfter, Err: le}
 	}
 	return &Unavailable{Reason: Down, RetryAfter: le.RetryAfter, Err: le}
 }

@@ -142,7 +142,7 @@ func (p *pool) use(l *live) *Use {
 }
 
 // waits reports whether a caller should wait for the reason to pass.
-func (u *Unavailable) waits() bool { return u.Reason == Full }
+func (u *Unavailable) waits() bool { return u.Reason == Full || u.Reason == Busy }
 
 // live returns the lease, after the login that is needed for it.
 func (p *pool) live(ctx context.Context) (*live, error) {
@@ -215,7 +215,7 @@ func (g gate) after(err error, now time.Time) gate {
 	}
 	first, most := downPause, downPauseMax
 	switch u.Reason {
-	case Full:
+	case Full, Busy:
 		first, most = fullPause, fullPauseMax
 	case Refused:
 		first, most = refusedPause, refusedPause
