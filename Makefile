@@ -98,7 +98,7 @@ compat: setup build ## run the clients and write docs/compatibility.md from what
 
 .PHONY: bench
 bench: ## the figures of docs/performance.md (BENCH=regexp)
-	@$(CLEAN) go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT) | grep -v 'no test files'
+	@$(CLEAN) go test -run '^$$' -bench '$(BENCH)' -benchmem $(UNIT) | grep -vE '^(PASS|ok )|no test files'
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME (10s)
