@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,6 +19,7 @@ import (
 	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/serve"
 )
 
 func TestLogHidesSecrets(t *testing.T) {
@@ -172,6 +174,44 @@ func TestReadSecret(t *testing.T) {
 		if got.Reveal() != want || (err == nil) != (want != "") {
 			t.Errorf("%.20q: got %.20q, %v, want %.20q", in, got.Reveal(), err, want)
 		}
+	}
+}
+
+// A command that holds the state does not keep a server from starting.
+func TestServerWaitsForCommand(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	up := make(chan struct{})
+	cfg := serve.Config{Data: t.TempDir(), Ready: func(serve.Ready) { close(up) }}
+	command, err := serve.OpenOffline(ctx, cfg.Data, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := serve.Run(ctx, cfg); !serve.HeldByCommand(err) {
+		t.Errorf("while a command holds the state: got %v", err)
+	}
+	stopped, cancel := context.WithCancel(ctx)
+	cancel()
+	if err := runServer(stopped, cfg); err != nil {
+		t.Errorf("told to stop while it waits: got %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- runServer(ctx, cfg) }()
+	if err := command.Close(); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-up:
+	case err := <-ended:
+		t.Fatalf("after the command: got %v", err)
+	}
+	if err := runServer(ctx, cfg); !errors.Is(err, serve.ErrInUse) {
+		t.Errorf("a second server: got %v, want it refused", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 

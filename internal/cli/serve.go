@@ -13,6 +13,7 @@ import (
 	"sort"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -74,7 +75,7 @@ seconds in all; a second one ends the program at once.`,
 			if err != nil {
 				return err
 			}
-			return serveFault(serve.Run(ctx, cfg))
+			return serveFault(runServer(ctx, cfg))
 		},
 	}
 	flags := cmd.Flags()
@@ -84,6 +85,25 @@ seconds in all; a second one ends the program at once.`,
 	flags.StringVar(&f.target.url, "target", "", "`URL` of a single device, without a file")
 	f.target.add(cmd)
 	return cmd
+}
+
+// runServer is serve.Run, which waits for a command that holds the state; for
+// another server it does not.
+func runServer(ctx context.Context, cfg serve.Config) error {
+	end := time.After(busyTime)
+	for {
+		err := serve.Run(ctx, cfg)
+		if !serve.HeldByCommand(err) {
+			return err
+		}
+		select {
+		case <-time.After(busyPause):
+		case <-end:
+			return err
+		case <-ctx.Done():
+			return nil // told to stop before it began
+		}
+	}
 }
 
 func (a *app) serveConfig(ctx context.Context, f serveFlags) (serve.Config, error) {

@@ -21,6 +21,31 @@ type Dir struct {
 // ErrInUse: another process holds the folder.
 var ErrInUse = errors.New("the data directory is in use")
 
+// commandUse is what a command that works without a server holds the folder for.
+const commandUse = "a postern command"
+
+// An inUse is ErrInUse with the folder and whoever holds it.
+type inUse struct {
+	path   string
+	holder string // as sign left it; "" = not told
+}
+
+func (e *inUse) Error() string {
+	if e.holder == "" {
+		return fmt.Sprintf("%s: %v", e.path, ErrInUse)
+	}
+	return fmt.Sprintf("%s: %v by %s", e.path, ErrInUse, e.holder)
+}
+
+func (e *inUse) Unwrap() error { return ErrInUse }
+
+// HeldByCommand reports whether err is an ErrInUse because of a command, which
+// will be done soon, and not because of a server.
+func HeldByCommand(err error) bool {
+	e, ok := errors.AsType[*inUse](err)
+	return ok && strings.HasPrefix(e.holder, commandUse+", ")
+}
+
 // DefaultDir is where state lives when nobody names a folder: the user's state
 // directory of the XDG base directory specification.
 func DefaultDir() (string, error) {
@@ -52,7 +77,7 @@ func OpenDir(path, use string) (*Dir, error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		defer f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("%s: %w%s", path, ErrInUse, holder(f))
+			return nil, &inUse{path, holder(f)}
 		}
 		return nil, fmt.Errorf("lock the data directory: %w", err)
 	}
@@ -75,10 +100,10 @@ func (d *Dir) sign(use string) error {
 
 func holder(f *os.File) string {
 	text, err := io.ReadAll(io.LimitReader(f, 200))
-	if name := strings.TrimSpace(string(text)); err == nil && name != "" {
-		return " by " + name
+	if err != nil {
+		return ""
 	}
-	return ""
+	return strings.TrimSpace(string(text))
 }
 
 // Path is the absolute path of name inside the folder; "" is the folder itself.

@@ -43,6 +43,24 @@ func TestOpenDirLocks(t *testing.T) {
 	again.Close()
 }
 
+func TestHeldByCommand(t *testing.T) {
+	t.Parallel()
+	for use, want := range map[string]bool{commandUse: true, "postern serve": false, "": false} {
+		dir := t.TempDir()
+		d, err := OpenDir(dir, use)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer d.Close()
+		if _, err := OpenDir(dir, "second"); !errors.Is(err, ErrInUse) || HeldByCommand(err) != want {
+			t.Errorf("held by %q: got %v, %t, want %t", use, err, HeldByCommand(err), want)
+		}
+	}
+	if HeldByCommand(nil) || HeldByCommand(ErrInUse) {
+		t.Error("nobody is taken for a command")
+	}
+}
+
 func TestDefaultDir(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", "/x/state")
 	if dir, err := DefaultDir(); err != nil || dir != "/x/state/postern" {

@@ -23,7 +23,7 @@ type Offline struct {
 // OpenOffline opens the data directory for a command. The error is ErrInUse
 // while a server, or another command, holds it.
 func OpenOffline(ctx context.Context, path string, log *slog.Logger) (*Offline, error) {
-	c, err := openCore(ctx, path, "a postern command", time.Now, log)
+	c, err := openCore(ctx, path, commandUse, time.Now, log)
 	if err != nil {
 		return nil, err
 	}
