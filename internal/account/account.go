@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern/postern/auth"
 )
@@ -99,6 +100,9 @@ func CheckPassword(p auth.Secret) error {
 		if s[i] < ' ' || s[i] == 0x7f {
 			return fmt.Errorf("%w: control characters are not allowed", ErrBadPassword)
 		}
+	}
+	if !utf8.ValidString(s) {
+		return fmt.Errorf("%w: it must be UTF-8 text", ErrBadPassword)
 	}
 	return nil
 }

@@ -48,7 +48,7 @@ func TestCheckPassword(t *testing.T) {
 			t.Errorf("%q: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "1234567", strings.Repeat("p", 129), "12345678\n", "1234\x005678", "12345678\x7f"} {
+	for _, bad := range []string{"", "1234567", strings.Repeat("p", 129), "12345678\n", "1234\x005678", "12345678\x7f", "p\xe4ssword"} {
 		err := account.CheckPassword(auth.NewSecret(bad))
 		if !errors.Is(err, account.ErrBadPassword) {
 			t.Errorf("%q: got %v, want ErrBadPassword", bad, err)

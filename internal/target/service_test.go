@@ -308,6 +308,7 @@ func TestPasswordFile(t *testing.T) {
 		{strings.Repeat("x", 4096), strings.Repeat("x", 4096), ""},
 		{"", "", "is empty"},
 		{"\n", "", "is empty"},
+		{"p\xe4ssword", "", "no UTF-8"},
 		{strings.Repeat("x", 4097), "", "more than 4096 bytes"},
 	} {
 		writePassword(t, path, c.content, 0o600)

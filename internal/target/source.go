@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern/postern/auth"
 )
@@ -52,6 +53,10 @@ func (s source) read(ctx context.Context) (password auth.Secret, exposed fs.File
 	}
 	if len(b) == 0 {
 		return auth.Secret{}, 0, fmt.Errorf("%s is empty", s)
+	}
+	if !utf8.Valid(b) {
+		// JSON would carry another password, and the device would count it as wrong.
+		return auth.Secret{}, 0, fmt.Errorf("%s holds no UTF-8 text", s)
 	}
 	return auth.NewSecret(string(b)), exposed, nil
 }
