@@ -573,6 +573,28 @@ func TestStrayRefusalAtLogout(t *testing.T) {
 	}
 }
 
+// A device that drops our session again and again is listed and served all the
+// same, however many leases it has made doubtful meanwhile.
+func TestDroppedAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.budget = 1
+	v := s.start(t)
+	for range 6 {
+		u, err := v.Acquire(context.Background(), "bmc1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.device.drop()
+		if err := u.Unauthorized(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := v.call(); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // Two crashes that hid the answers to an unproven password use up its two
 // attempts: the device may have refused both.
 func TestCrashesDuringUnprovenLogins(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 // openOptions of one login.
 type openOptions struct {
 	forced bool // a person spends the attempt
-	above  bool // one above the budget, so that owed leases cannot lock the sweep out
+	above  int  // so many above the budget, so that owed leases cannot lock the sweep out
 }
 
 // nonce is the text that is left with a session at the device.
@@ -77,10 +77,7 @@ func (m *Manager) intend(ctx context.Context, row Row, t Target, opt openOptions
 	if err := m.audit.Append(ctx, record("lease.login", row)); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
-	budget := t.budget()
-	if opt.above {
-		budget++
-	}
+	budget := t.budget() + opt.above
 	if err := m.store.IntendLease(ctx, row, budget, m.now()); err != nil {
 		m.ended("lease.login", row, "not done")
 		return err

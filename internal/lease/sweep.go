@@ -205,7 +205,7 @@ func (m *Manager) sweepByList(ctx context.Context, rows []Row) error {
 	if p == nil {
 		return errors.New("no target with this device and account is left; its sessions end by the device's idle timeout")
 	}
-	l, err := p.lister(ctx)
+	l, err := p.lister(ctx, rows)
 	if err != nil {
 		return err
 	}
@@ -377,8 +377,10 @@ func (m *Manager) poolAt(r Row) *pool {
 
 // lister returns a login to list with: the living lease, a login within the
 // budget, else HTTP Basic with a proven password where that opens nothing,
-// else one login above the budget.
-func (p *pool) lister(ctx context.Context) (*live, error) {
+// else one login above the budget. Leases whose token the device has refused are
+// most likely gone and do not count for that one: only a listing can tell, so
+// they must not stand in its way.
+func (p *pool) lister(ctx context.Context, owed []Row) (*live, error) {
 	l, err := p.live(ctx)
 	if err == nil || !errors.Is(err, ErrBudget) {
 		return l, err
@@ -386,12 +388,18 @@ func (p *pool) lister(ctx context.Context) (*live, error) {
 	if l := p.basicLister(ctx); l != nil {
 		return l, nil
 	}
+	above := 1
+	for _, r := range owed {
+		if r.Reason == whyUnsure {
+			above++
+		}
+	}
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return nil, err
 	}
-	o := p.startOpening(openOptions{above: true})
+	o := p.startOpening(openOptions{above: above})
 	p.mu.Unlock()
 	<-o.done
 	return o.l, o.err
