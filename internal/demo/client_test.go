@@ -135,7 +135,7 @@ func TestClientRunsOutOfTime(t *testing.T) {
 		{"between two tries", &face{full: 9}, full},
 		{"in a call", http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), timedOut},
 	} {
-		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // well over a handshake under the race detector
 		defer cancel()
 		d := doorTo(t, c.h)
 		if got := newClient(d, auth.NewSecret("right"), false, patience{tries: 2, pause: time.Hour}, new(tally)).run(ctx); got != c.want {

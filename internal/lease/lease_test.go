@@ -127,6 +127,9 @@ func (d *device) Logout(_ context.Context, l auth.Login) error {
 func (d *device) List(_ context.Context, l auth.Login) ([]auth.Listed, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if err := d.told("list"); err != nil {
+		return nil, err
+	}
 	if !d.lives(l) {
 		return nil, auth.ErrNoSession
 	}
@@ -579,17 +582,28 @@ func TestDroppedAgainAndAgain(t *testing.T) {
 	t.Parallel()
 	s := newSetup(t)
 	s.budget = 1
-	v := s.start(t)
-	for range 6 {
-		u, err := v.Acquire(context.Background(), "bmc1")
-		if err != nil {
-			t.Fatal(err)
+	lists := 0
+	s.device.script = func(step string) error {
+		if step != "list" || lists == 3 {
+			return nil
 		}
-		s.device.drop()
-		if err := u.Unauthorized(context.Background()); err != nil {
-			t.Fatal(err)
-		}
+		lists++
+		clear(s.device.sessions)
+		return auth.ErrNoSession
 	}
+	v := s.start(t)
+	u, err := v.Acquire(context.Background(), "bmc1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.device.drop()
+	if err := u.Unauthorized(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "all but the living lease are settled", func() bool {
+		st, err := v.Status(context.Background())
+		return err == nil && st[0].Held && st[0].Open == 1
+	})
 	if err := v.call(); err != nil {
 		t.Fatal(err)
 	}
