@@ -57,10 +57,7 @@ func TestAddSessions(t *testing.T) {
 // Published service roots name their sessions where we do.
 func TestAddSessionsToMockups(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("REDFISH_DATA")
-	if dir == "" {
-		t.Skip("REDFISH_DATA is not set: no published service roots to read")
-	}
+	dir := publishedData(t)
 	roots, err := filepath.Glob(filepath.Join(dir, "mockups", "*", "index.json"))
 	if err != nil || len(roots) == 0 {
 		t.Fatalf("no mockups in %s: %v", dir, err)
