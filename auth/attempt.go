@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"crypto/x509"
 	"errors"
 	"net/netip"
 	"time"
@@ -11,7 +12,8 @@ type Kind int
 
 // The kinds of attempt.
 const (
-	Password Kind = iota // account name and password, with or without a one-time code
+	Password    Kind = iota // account name and password, with or without a one-time code
+	Certificate             // the certificate of a TLS client
 )
 
 // An Attempt is one try to log in to Postern.
@@ -21,6 +23,11 @@ type Attempt struct {
 	Password Secret
 	Listener string     // name of the listener; a session is valid only where it was made
 	Source   netip.Addr // the peer
+
+	// Chain is what the client sent in the TLS handshake, its own certificate
+	// first, for an attempt of the kind Certificate. Account is empty then, and
+	// whether the client has the key is for the handshake to have shown.
+	Chain []*x509.Certificate
 
 	// For an attempt that asks for a session. The family draws token and id in
 	// the form its clients expect; a token has at least 122 random bits.
@@ -57,4 +64,6 @@ var (
 	ErrBusy = errors.New("too many logins are waiting")
 	// ErrUnavailable: a part that must work (store, audit) does not.
 	ErrUnavailable = errors.New("temporarily unavailable")
+	// ErrServiceDisabled: no new sessions are given, by order of an administrator.
+	ErrServiceDisabled = errors.New("the session service is disabled")
 )

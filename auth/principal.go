@@ -21,7 +21,12 @@ type Principal struct {
 	Account   AccountName
 	AccountID string // stable, never reused
 	Role      Role
-	SessionID string // empty where the request carried its own credentials (HTTP Basic)
+	SessionID string // empty where the request carried its own credentials
+
+	// Privileges are those of the role at the time of the request.
+	Privileges Privileges
+	// MustChangePassword says that the account may do nothing but that.
+	MustChangePassword bool
 }
 
 type principalKey struct{}

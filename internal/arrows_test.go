@@ -41,22 +41,25 @@ var arrows = map[string]arrow{
 	"internal/demo": {ours: "auth internal/account internal/admin internal/serve internal/sim internal/target"},
 	"internal/serve": {
 		ours: "auth internal/account internal/admin internal/audit internal/authority internal/config internal/gateway internal/lease " +
-			"internal/policy internal/seal internal/session internal/sim internal/store internal/target redfish",
+			"internal/policy internal/seal internal/service/redfish internal/session internal/sim internal/store internal/target internal/trust redfish",
 	},
 
-	"internal/admin":   {ours: "auth internal/account internal/audit internal/lease internal/target"},
+	"internal/admin":   {ours: "auth internal/account internal/audit internal/lease internal/policy internal/session internal/target internal/trust"},
 	"internal/config":  {ours: "auth internal/target", others: "github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser github.com/goccy/go-yaml/token"},
 	"internal/gateway": {ours: "auth internal/audit internal/lease internal/policy internal/target"},
-	"internal/sim":     {ours: "auth redfish"},
+	"internal/sim":     {ours: "auth internal/account internal/admin internal/service/redfish internal/trust redfish"},
 
-	"internal/store":           {ours: "auth internal/account internal/lease internal/session internal/target", others: "modernc.org/sqlite"},
-	"internal/store/storetest": {ours: "auth internal/account internal/lease internal/session internal/store internal/target", others: "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts"},
+	"internal/service/redfish": {ours: "auth internal/admin redfish"},
+
+	"internal/store":           {ours: "auth internal/account internal/lease internal/policy internal/session internal/target internal/trust", others: "modernc.org/sqlite"},
+	"internal/store/storetest": {ours: "auth internal/account internal/lease internal/policy internal/session internal/store internal/target internal/trust", others: "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts"},
 
 	"internal/lease":     {ours: "auth internal/audit internal/seal"},
 	"internal/target":    {ours: "auth internal/seal"},
-	"internal/authority": {ours: "auth internal/account internal/audit internal/session", noHTTP: true},
+	"internal/authority": {ours: "auth internal/account internal/audit internal/policy internal/session internal/trust"},
 	"internal/session":   {ours: "auth internal/account internal/audit", noHTTP: true},
-	"internal/account":   {ours: "auth", others: "golang.org/x/crypto/argon2", noHTTP: true},
+	"internal/account":   {ours: "auth", others: "golang.org/x/crypto/argon2 golang.org/x/crypto/bcrypt", noHTTP: true},
+	"internal/trust":     {ours: "auth", others: "golang.org/x/crypto/ocsp"},
 	"internal/audit":     {ours: "auth", noHTTP: true},
 	"internal/policy":    {ours: "auth", noHTTP: true},
 	"internal/seal":      {ours: "auth", noHTTP: true},

@@ -41,6 +41,12 @@ type Account struct {
 	Name    auth.AccountName `json:"name"`
 	Role    auth.Role        `json:"role"`
 	Enabled bool             `json:"enabled"`
+	// Locked: after too many wrong passwords, until it is unlocked or its time is over.
+	Locked bool `json:"locked,omitempty"`
+	// MustChangePassword: the account may do nothing else.
+	MustChangePassword bool `json:"must_change_password,omitempty"`
+	// Version is raised by each change, but not by logins.
+	Version int64 `json:"version"`
 	Created time.Time        `json:"created"`
 	Updated time.Time        `json:"updated"`
 }
