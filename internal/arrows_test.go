@@ -56,10 +56,10 @@ var arrows = map[string]arrow{
 
 	"internal/lease":     {ours: "auth internal/audit internal/seal"},
 	"internal/target":    {ours: "auth internal/seal"},
-	"internal/authority": {ours: "auth internal/account internal/audit internal/policy internal/session internal/trust"},
+	"internal/authority": {ours: "auth internal/account internal/audit internal/policy internal/session internal/trust", noHTTP: true},
 	"internal/session":   {ours: "auth internal/account internal/audit", noHTTP: true},
 	"internal/account":   {ours: "auth", others: "golang.org/x/crypto/argon2 golang.org/x/crypto/bcrypt", noHTTP: true},
-	"internal/trust":     {ours: "auth", others: "golang.org/x/crypto/ocsp"},
+	"internal/trust":     {ours: "auth", others: "golang.org/x/crypto/ocsp", noHTTP: true},
 	"internal/audit":     {ours: "auth", noHTTP: true},
 	"internal/policy":    {ours: "auth", noHTTP: true},
 	"internal/seal":      {ours: "auth", noHTTP: true},

@@ -46,9 +46,9 @@ type Account struct {
 	// MustChangePassword: the account may do nothing else.
 	MustChangePassword bool `json:"must_change_password,omitempty"`
 	// Version is raised by each change, but not by logins.
-	Version int64 `json:"version"`
-	Created time.Time        `json:"created"`
-	Updated time.Time        `json:"updated"`
+	Version int64     `json:"version"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated"`
 }
 
 // A Target is what may be shown of one.
