@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"os"
@@ -109,7 +110,7 @@ func TestPortsAreRemembered(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer ln.Close()
-		f := newFace(name, "127.0.0.1", ln, &Identity{}, nil)
+		f := newFace(name, "127.0.0.1", ln, new(tls.Config), nil)
 		got := f.url[strings.LastIndexByte(f.url, ':')+1:]
 		if want != 0 && got != fmt.Sprint(want) {
 			t.Errorf("%s: port %s, want %d", name, got, want)

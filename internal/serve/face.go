@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log"
@@ -44,7 +45,7 @@ type face struct {
 }
 
 // newFace takes over ln. Nothing is served before start.
-func newFace(name, host string, ln net.Listener, id *Identity, logger *slog.Logger) *face {
+func newFace(name, host string, ln net.Listener, conf *tls.Config, logger *slog.Logger) *face {
 	f := &face{
 		name: name, ln: ln, url: baseURL(host, ln.Addr().(*net.TCPAddr).Port),
 		done: make(chan struct{}), silent: map[net.Conn]bool{},
@@ -53,7 +54,7 @@ func newFace(name, host string, ln net.Listener, id *Identity, logger *slog.Logg
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			(*f.handler.Load()).ServeHTTP(w, r)
 		}),
-		TLSConfig:         id.TLSConfig(),
+		TLSConfig:         conf,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,

@@ -62,7 +62,7 @@ func startFace(t *testing.T, h http.Handler) *testFace {
 	}
 	buf := &logBuffer{}
 	logger := slog.New(slog.NewTextHandler(buf, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	f := newFace("bmc1", "127.0.0.1", ln, id, logger)
+	f := newFace("bmc1", "127.0.0.1", ln, id.TLSConfig(), logger)
 	f.set(&front{next: h, target: "bmc1", log: logger, now: time.Now,
 		writeError: func(w http.ResponseWriter, _ *http.Request, status int, text string) {
 			w.Header().Set("Content-Type", "application/json")

@@ -182,7 +182,7 @@ func (s *server) openFace(name string, at place, w wired) error {
 	if err != nil {
 		return fmt.Errorf("listener of target %s: %w", name, err)
 	}
-	f := newFace(name, at.host, ln, s.id, s.log)
+	f := newFace(name, at.host, ln, s.id.TLSConfig(), s.log)
 	f.set(w.handler)
 	s.faces[name], s.transports[name] = f, w.transport
 	return nil

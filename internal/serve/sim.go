@@ -109,7 +109,7 @@ func (cfg *SimConfig) listen(dir *Dir) (*face, *Identity, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return newFace("sim", host, ln, id, cfg.Log), id, nil
+	return newFace("sim", host, ln, id.TLSConfig(), cfg.Log), id, nil
 }
 
 // credentials fills in what is missing of user and password.
