@@ -15,12 +15,27 @@ type Code string
 // The codes.
 const (
 	Invalid     Code = "invalid"     // the input is wrong; nothing was done
-	NotFound    Code = "not found"   // no such account or target
-	Exists      Code = "exists"      // the name is taken
-	Conflict    Code = "conflict"    // against a rule that stands
+	NotFound    Code = "not found"   // no such account, role, certificate, listener or target
+	Exists      Code = "exists"      // the name, or the certificate, is there already
+	Conflict    Code = "conflict"    // against a rule that stands, or against what somebody else did
 	Refused     Code = "refused"     // the device refused the credential or showed another certificate
 	Unavailable Code = "unavailable" // the device, or the server, cannot do it now
 	Internal    Code = "internal"    // everything else
+)
+
+// A Reason says more of an error to whoever must word it for a protocol.
+type Reason string
+
+// The reasons.
+const (
+	PasswordLength    Reason = "password length"    // Invalid: too short or too long
+	PasswordReused    Reason = "password reused"    // Invalid: one that the account had before
+	Changed           Reason = "changed"            // Conflict: somebody else changed it, the version is another
+	LastAdministrator Reason = "last administrator" // Conflict: nobody could administer any more
+	RoleInUse         Reason = "role in use"        // Conflict: accounts have the role
+	Predefined        Reason = "predefined"         // Conflict: a built-in role stays as it is
+	LimitReached      Reason = "limit reached"      // Conflict: there are as many as there may be
+	Fixed             Reason = "fixed"              // Conflict: the configuration file says so
 )
 
 // An Error is what every method of an API fails with.
@@ -28,6 +43,10 @@ type Error struct {
 	Code    Code   `json:"code"`
 	Message string `json:"message"` // one sentence, lower case, no secret
 	Hint    string `json:"hint,omitempty"`
+	// Field is what of the input is wrong, by the name that it has in the JSON
+	// of this package ("password", "role", "pem", ...); "" = no single one.
+	Field  string `json:"field,omitempty"`
+	Reason Reason `json:"reason,omitempty"`
 }
 
 func (e *Error) Error() string { return e.Message }
@@ -55,6 +74,12 @@ func (c Code) httpStatus() int {
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError
+}
+
+// about names the field that an error is about.
+func (e *Error) about(field string) *Error {
+	e.Field = field
+	return e
 }
 
 func fail(c Code, hint, format string, a ...any) *Error {
