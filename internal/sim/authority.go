@@ -99,7 +99,7 @@ func (a *authority) open(acc *account, try auth.Attempt) *session {
 	s := &session{
 		Session: auth.Session{
 			ID:        id,
-			Principal: auth.Principal{Account: acc.Name, AccountID: acc.id, Role: acc.Role, SessionID: id},
+			Principal: acc.principal(id),
 			Listener:  try.Listener, Source: try.Source, Context: try.Context,
 			Created: now, LastUsed: now, Idle: a.idle,
 		},
@@ -135,7 +135,12 @@ func (a *authority) Check(ctx context.Context, try auth.Attempt) (auth.Principal
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	return auth.Principal{Account: acc.Name, AccountID: acc.id, Role: acc.Role}, nil
+	return acc.principal(""), nil
+}
+
+func (a *account) principal(session string) auth.Principal {
+	privileges, _ := auth.PredefinedPrivileges(a.Role)
+	return auth.Principal{Account: a.Name, AccountID: a.id, Role: a.Role, Privileges: privileges, SessionID: session}
 }
 
 // check compares the password and keeps the lockout; a.mu is held, so that no

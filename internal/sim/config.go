@@ -57,6 +57,13 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
+	if err := c.defaults(); err != nil {
+		return c, err
+	}
+	return c, c.check()
+}
+
+func (c *Config) defaults() error {
 	if c.Name == "" {
 		c.Name = DefaultName
 	}
@@ -75,11 +82,11 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Tree == nil {
 		tree, err := builtIn()
 		if err != nil {
-			return c, fmt.Errorf("sim: built-in tree: %w", err)
+			return fmt.Errorf("sim: built-in tree: %w", err)
 		}
 		c.Tree = tree
 	}
-	return c, c.check()
+	return nil
 }
 
 func (c *Config) check() error {

@@ -36,12 +36,12 @@ func New(cfg Config) (*Device, error) {
 	if err != nil {
 		return nil, fmt.Errorf("sim: %w", err)
 	}
-	d := &Device{cfg: cfg, faults: &f, store: newStore(cfg.Tree)}
+	d := newResources(cfg)
+	d.faults = &f
 	d.journal = &journal{w: cfg.Journal, now: cfg.Now, log: cfg.Log}
 	d.auth = newAuthority(cfg, d.faults, d.journal)
 	if cfg.Tree.living {
 		d.addAccounts()
-		d.entries.first, d.entries.last = 1, len(d.store.members(entriesPath))
 	}
 	guarded := http.HandlerFunc(d.serve)
 	d.inner, err = redfish.New(redfish.Config{
@@ -52,6 +52,15 @@ func New(cfg Config) (*Device, error) {
 		return nil, err
 	}
 	return d, nil
+}
+
+// newResources returns a device that nobody can log in to, with its resources.
+func newResources(cfg Config) *Device {
+	d := &Device{cfg: cfg, faults: new(faults), store: newStore(cfg.Tree)}
+	if cfg.Tree.living {
+		d.entries.first, d.entries.last = 1, len(d.store.members(entriesPath))
+	}
+	return d
 }
 
 // Handler returns the device's web server. It is to be served over TLS, and
@@ -82,7 +91,11 @@ func (d *Device) Stats() Stats {
 
 // DropSessions ends every session, as a reset of the BMC does. The journal
 // shows them as expired.
-func (d *Device) DropSessions() { d.auth.drop() }
+func (d *Device) DropSessions() {
+	if d.auth != nil { // a Machine has none
+		d.auth.drop()
+	}
+}
 
 // powerState is the system's, for what else shows it.
 func (d *Device) powerState() string {

@@ -16,6 +16,7 @@ import (
 const (
 	systemPath   = rootPath + "/Systems/1"
 	chassisPath  = rootPath + "/Chassis/1"
+	managersPath = rootPath + "/Managers"
 	managerPath  = rootPath + "/Managers/1"
 	networkPath  = managerPath + "/NetworkProtocol"
 	logPath      = managerPath + "/LogServices/Log"

@@ -109,20 +109,17 @@ func (d *Device) alias(path string) endpoint {
 	}}
 }
 
-// mayCall is the device's whole privilege model: everybody reads, an Operator
-// changes what belongs to systems, chassis and virtual media, an Administrator
-// everything (the predefined roles of DSP0266 1.20.0, 13.3.10, in short).
+// mayCall is the whole privilege model of the resources, in short
+// (DSP0266 1.20.0, 13.3.10): everybody reads, ConfigureComponents changes what
+// belongs to systems, chassis and virtual media, ConfigureManager everything.
 func mayCall(r *http.Request, path string) bool {
-	p, ok := auth.PrincipalFrom(r.Context())
 	switch {
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return true
-	case !ok:
-		return false
-	case p.Role == auth.Administrator:
+	case may(r, auth.ConfigureManager):
 		return true
 	}
-	return p.Role == auth.Operator && (within(path, rootPath+"/Systems") || within(path, rootPath+"/Chassis") ||
+	return may(r, auth.ConfigureComponents) && (within(path, rootPath+"/Systems") || within(path, rootPath+"/Chassis") ||
 		strings.Contains(path, "/VirtualMedia/"))
 }
 
@@ -166,7 +163,7 @@ func (d *Device) render(path string, f *file) []byte {
 		if s, ok := sensorOf[path]; ok {
 			body = putValue(body, d.reading(s.sensor), s.member...)
 		}
-		if id, ok := strings.CutPrefix(path, accountsPath+"/"); ok {
+		if id, ok := strings.CutPrefix(path, accountsPath+"/"); ok && d.auth != nil {
 			body = putValue(body, d.auth.locked(id), "Locked")
 		}
 		if writable[path] != nil || within(path, accountsPath) {
