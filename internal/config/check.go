@@ -182,7 +182,7 @@ func (d *document) listener(i int, known []Known, targets map[string]bool) (List
 		}
 	}
 	for _, name := range l.Names {
-		if !hostName.MatchString(name) && net.ParseIP(name) == nil {
+		if !IsHost(name) && net.ParseIP(name) == nil {
 			return fail("names", fmt.Sprintf("%q is not a host name", name), "for instance bmc1.example or \"*.bmc.example\"")
 		}
 	}
@@ -218,6 +218,15 @@ func (d *document) crowded(f *File) error {
 	}
 	return nil
 }
+
+// IsHost reports whether s is the name of a host, with or without a leading
+// "*.", that a certificate can be made out for. A literal address is none.
+func IsHost(s string) bool {
+	return len(s) <= maxHost && hostName.MatchString(s) && net.ParseIP(s) == nil
+}
+
+// maxHost is the length of the longest name in the DNS, in bytes (RFC 1035, 2.3.4).
+const maxHost = 253
 
 // SplitAddress reads HOST, HOST:PORT, :PORT or [IPv6]:PORT. Port 0 is "none given".
 func SplitAddress(s string) (host string, port int, err error) {
