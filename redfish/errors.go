@@ -90,6 +90,10 @@ func AsProblem(err error) *Problem {
 		return &Problem{Status: http.StatusUnauthorized, Key: keyNoValidSession, Err: err}
 	case errors.Is(err, auth.ErrForbidden):
 		return &Problem{Status: http.StatusForbidden, Key: keyInsufficientPrivilege, Err: err}
+	case errors.Is(err, auth.ErrServiceDisabled):
+		return &Problem{Status: http.StatusServiceUnavailable, Key: keyServiceDisabled, Args: []string{sessionServiceURI}, Err: err}
+	case errors.Is(err, ErrChanged):
+		return &Problem{Status: http.StatusPreconditionFailed, Key: keyPreconditionFailed, Err: err}
 	case errors.Is(err, auth.ErrSessionLimit):
 		return &Problem{Status: http.StatusServiceUnavailable, Key: keySessionLimitExceeded, RetryAfter: retryFull, Err: err}
 	case errors.Is(err, auth.ErrBusy), errors.Is(err, auth.ErrUnavailable):
@@ -185,4 +189,37 @@ func Forbidden(reason string, err error) error {
 // Ambiguous refuses because the request can be read in two ways.
 func Ambiguous(reason string) error {
 	return general(http.StatusBadRequest, "The request can be read in two ways: "+reason+".", nil)
+}
+
+// ErrChanged says that something has changed since the caller read it.
+var ErrChanged = errors.New("redfish: changed since it was read")
+
+// NotFound is the 404 of a URI that leads to nothing.
+func NotFound(uri string) *Problem {
+	return &Problem{Status: http.StatusNotFound, Key: keyResourceMissingAtURI, Args: []string{uri}}
+}
+
+// NotAllowed is the 405 of a URI that takes the methods of allow: "GET, HEAD".
+func NotAllowed(allow string) *Problem {
+	return &Problem{Status: http.StatusMethodNotAllowed, Key: keyOperationNotAllowed, Allow: allow}
+}
+
+// BadRequest is a 400 with a message of the Base registry and its arguments.
+func BadRequest(key string, args ...string) *Problem {
+	return &Problem{Status: http.StatusBadRequest, Key: key, Args: args}
+}
+
+// AlreadyExists is the 409 of something that cannot be made a second time: its
+// type, and the property that must be unique.
+func AlreadyExists(kind, property, value string) *Problem {
+	return &Problem{
+		Status: http.StatusConflict, Key: keyResourceAlreadyExists, Args: []string{kind, property, value},
+		Related: []string{"#/" + property},
+	}
+}
+
+// PasswordChangeRequired is the 403 for an account that may do nothing but
+// change its password.
+func PasswordChangeRequired(account auth.AccountName) *Problem {
+	return &Problem{Status: http.StatusForbidden, Key: keyPasswordChangeRequired, Args: []string{AccountURI(account)}}
 }

@@ -57,9 +57,17 @@ type Config struct {
 	// /redfish/v1/openapi.yaml. nil: a minimal root and documents of our own.
 	Open http.Handler
 
-	Realm       string        // of HTTP Basic; "" means "Postern"
-	SessionIdle time.Duration // shown as SessionTimeout; 0 means 30 minutes
-	Log         *slog.Logger  // nil: silence
+	// Rules returns the rules that hold now; it is asked at every request and
+	// must not wait. nil: those of the zero Rules.
+	Rules func() Rules
+
+	// SetSessions changes the rules for sessions, durably, and fails with
+	// ErrChanged where SessionChange.Version is not that of the rules any more.
+	// nil: nobody can change them here.
+	SetSessions func(context.Context, SessionChange) error
+
+	Realm string       // of HTTP Basic; "" means "Postern"
+	Log   *slog.Logger // nil: silence
 
 	// BehindTLS says that TLS ends before this handler, in a proxy that
 	// nobody can get around. Without it a request that did not come over TLS
@@ -70,9 +78,6 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Realm == "" {
 		c.Realm = "Postern"
-	}
-	if c.SessionIdle <= 0 {
-		c.SessionIdle = defaultIdle
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

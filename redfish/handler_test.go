@@ -610,7 +610,9 @@ func TestSessionOfAnotherListener(t *testing.T) {
 
 func TestSessionService(t *testing.T) {
 	t.Parallel()
-	f := newFace(t, func(c *redfish.Config) { c.SessionIdle = 10 * time.Minute })
+	f := newFace(t, func(c *redfish.Config) {
+		c.Rules = func() redfish.Rules { return redfish.Rules{SessionIdle: 10 * time.Minute} }
+	})
 	w := f.ask("GET", "/redfish/v1/SessionService/", "", basic("reader", password))
 	var s redfish.SessionService
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || s.SessionTimeout != 600 || !s.ServiceEnabled ||

@@ -79,7 +79,7 @@ func (h *Handler) sessionService(w http.ResponseWriter, r *http.Request) {
 	serve(w, r, "SessionService.v1_2_0", SessionService{
 		ODataID: sessionServiceURI, ODataType: sessionServiceType,
 		ID: "SessionService", Name: "Session Service",
-		ServiceEnabled: true, SessionTimeout: int64(h.cfg.SessionIdle / time.Second),
+		ServiceEnabled: true, SessionTimeout: int64(h.rules().SessionIdle / time.Second),
 		Sessions: Ref{sessionsURI}, Status: Status{State: "Enabled", Health: "OK"},
 	})
 }

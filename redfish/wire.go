@@ -1,5 +1,11 @@
 package redfish
 
+import (
+	"net/url"
+
+	"github.com/postern/postern/auth"
+)
+
 // The URIs of a Redfish service that this package knows by name
 // (DSP0266 1.20.0, 6.3 and 6.6).
 const (
@@ -11,6 +17,7 @@ const (
 	sessionServiceURI = "/redfish/v1/SessionService"
 	sessionsURI       = "/redfish/v1/SessionService/Sessions"
 	membersURI        = "/redfish/v1/SessionService/Sessions/Members"
+	accountsURI       = "/redfish/v1/AccountService/Accounts"
 	oldSessionsURI    = "/redfish/v1/Sessions" // observed: iDRAC 7 and 8
 )
 
@@ -23,6 +30,11 @@ const (
 	sessionType           = "#Session.v1_8_0.Session"
 	messageType           = "#Message.v1_1_1.Message" // understood by every client we know
 )
+
+// AccountURI returns the URI of an account.
+func AccountURI(name auth.AccountName) string {
+	return accountsURI + "/" + url.PathEscape(string(name))
+}
 
 // A Ref is a reference to another resource.
 type Ref struct {

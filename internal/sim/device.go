@@ -46,7 +46,8 @@ func New(cfg Config) (*Device, error) {
 	guarded := http.HandlerFunc(d.serve)
 	d.inner, err = redfish.New(redfish.Config{
 		Authority: d.auth, Listener: listener, Profile: redfish.Generic(), Next: guarded, Open: guarded,
-		Realm: cfg.Name, SessionIdle: cfg.Idle, Log: cfg.Log,
+		Realm: cfg.Name, Log: cfg.Log,
+		Rules: func() redfish.Rules { return redfish.Rules{SessionIdle: cfg.Idle} },
 	})
 	if err != nil {
 		return nil, err
