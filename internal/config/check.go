@@ -168,18 +168,32 @@ func (d *document) listener(i int, known []Known, targets map[string]bool) (List
 	if l.Host, l.Port, err = SplitAddress(r.Address); err != nil {
 		return fail("address", err.Error(), "HOST or HOST:PORT, for instance 127.0.0.1 or 0.0.0.0:8443; without a port each target gets its own")
 	}
+	const want = "next: targets, tree, or the name of a target"
 	if len(r.Next) == 0 {
-		return fail("next", "a listener without next", "next: targets, or the name of a target")
+		return fail("next", "a listener without next", want)
 	}
 	for _, name := range r.Next {
 		switch {
 		case name == "targets" && len(r.Next) == 1:
 			l.All = true
+		case name == "tree" && len(r.Next) == 1:
+			l.Tree = true
 		case targets[name]:
 			l.Targets = append(l.Targets, name)
 		default:
-			return fail("next", fmt.Sprintf("next: %q is not a target of this file", name), "next: targets, or the name of a target")
+			return fail("next", fmt.Sprintf("next: %q is not a target of this file", name), want)
 		}
+	}
+	switch l.ClientCertificates = ClientCertificates(r.ClientCertificates); l.ClientCertificates {
+	case "", CertificatesOff, CertificatesOn, CertificatesRequired:
+	default:
+		return fail("client_certificates", fmt.Sprintf("unknown client_certificates %q", r.ClientCertificates), "off, on or required")
+	}
+	if (r.CertFile == "") != (r.KeyFile == "") {
+		return fail("address", "cert_file and key_file belong together", "give both, or leave both out")
+	}
+	if r.CertFile != "" {
+		l.CertFile, l.KeyFile = beside(d.name, r.CertFile), beside(d.name, r.KeyFile)
 	}
 	for _, name := range l.Names {
 		if !IsHost(name) && net.ParseIP(name) == nil {
@@ -190,11 +204,15 @@ func (d *document) listener(i int, known []Known, targets map[string]bool) (List
 }
 
 // crowded refuses what the file cannot mean yet: several targets behind one
-// port, and one target behind two listeners.
+// port, and one target, or the tree, behind two listeners.
 func (d *document) crowded(f *File) error {
 	taken := map[string]bool{}
-	all := false
+	all, tree := false, false
 	for i, l := range f.Listeners {
+		if l.Tree && tree {
+			return d.fail("two listeners for the tree", "one is enough: \":8443\" is every address", "listeners", i, "next")
+		}
+		tree = tree || l.Tree
 		if l.All && all {
 			return d.fail("two listeners for all targets", "name the targets: next: [bmc1, bmc2]", "listeners", i, "next")
 		}

@@ -45,15 +45,33 @@ type Target struct {
 	LockoutWindow    time.Duration // 0 = unknown
 }
 
-// A Listener is an address that callers reach targets at.
+// A Listener is an address that callers reach targets, or the tree, at.
 type Listener struct {
 	Family  string
 	Host    string // a literal address or a name; "" = every address
 	Port    int    // 0 = a port for each target, the one used before or a free one
 	Targets []string
 	All     bool     // next: targets
+	Tree    bool     // next: tree
 	Names   []string // further names that the certificate is made out for
+
+	// ClientCertificates says whether clients are asked for certificates; ""
+	// leaves that to whoever administers.
+	ClientCertificates ClientCertificates
+	// CertFile and KeyFile are absolute paths of what is shown in place of a
+	// certificate of Postern's own CA; both or none.
+	CertFile, KeyFile string
 }
+
+// ClientCertificates is whether a listener asks its clients for certificates.
+type ClientCertificates string
+
+// The ways.
+const (
+	CertificatesOff      ClientCertificates = "off"
+	CertificatesOn       ClientCertificates = "on"       // a good one is a login
+	CertificatesRequired ClientCertificates = "required" // no handshake without a good one
+)
 
 // Known is a family that this build serves, with its profiles.
 type Known struct {

@@ -73,6 +73,15 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+func TestTreeListener(t *testing.T) {
+	t.Parallel()
+	f, err := Parse("/etc/p.yaml", []byte("listeners: [{address: ':8443', next: tree, client_certificates: on, cert_file: c.pem, key_file: /k.pem}]"), known)
+	want := Listener{Family: "redfish", Port: 8443, Tree: true, ClientCertificates: CertificatesOn, CertFile: "/etc/c.pem", KeyFile: "/k.pem"}
+	if err != nil || !reflect.DeepEqual(f.Listeners, []Listener{want}) {
+		t.Errorf("got %+v, %v, want %+v", f, err, want)
+	}
+}
+
 // A text that looks like something else stays as it is written.
 func TestPlainText(t *testing.T) {
 	t.Parallel()
@@ -136,6 +145,10 @@ func TestErrors(t *testing.T) {
 		{"auth", one + "  auth: digest\n", `p.yaml:6:9: unknown auth "digest"`, "auto, session or basic"},
 		{"budget", one + "  budget: -1\n", `p.yaml:6:11: budget is -1`, ""},
 		{"window", one + "  lockout_window: soon\n", `p.yaml:6:19: "soon" is not a duration`, "30m"},
+		{"two trees", "listeners: [{address: a, next: tree}, {address: b, next: tree}]", `p.yaml:1:58: two listeners for the tree`, ""},
+		{"tree and more", one + "listeners: [{address: a, next: [tree, a]}]", `next: "tree" is not a target of this file`, "tree"},
+		{"client certificates", "listeners: [{address: a, next: tree, client_certificates: maybe}]", `p.yaml:1:59: unknown client_certificates "maybe"`, "off, on or required"},
+		{"certificate without key", "listeners: [{address: a, next: tree, cert_file: c.pem}]", `p.yaml:1:23: cert_file and key_file belong together`, "both"},
 		{"listener address", one + "listeners: [{address: 'a b', next: targets}]", `p.yaml:6:23: "a b" is not an address to listen on`, "HOST:PORT"},
 		{"listener port", one + "listeners: [{address: 'a:99999', next: targets}]", `is not an address to listen on`, ""},
 		{"listener without next", one + "listeners: [{address: a}]", `p.yaml:6:14: a listener without next`, ""},

@@ -43,6 +43,10 @@ type rawListener struct {
 	Address string `yaml:"address"`
 	Next    words  `yaml:"next"`
 	Names   words  `yaml:"names"`
+
+	ClientCertificates string `yaml:"client_certificates"`
+	CertFile           string `yaml:"cert_file"`
+	KeyFile            string `yaml:"key_file"`
 }
 
 // words is one text or a list of texts.
