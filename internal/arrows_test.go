@@ -55,6 +55,7 @@ var arrows = map[string]arrow{
 	"internal/store/storetest": {ours: "auth internal/account internal/lease internal/policy internal/session internal/store internal/target internal/trust", others: "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts"},
 
 	"internal/lease":     {ours: "auth internal/audit internal/seal"},
+	"internal/saved":     {ours: "auth", noHTTP: true},
 	"internal/target":    {ours: "auth internal/seal"},
 	"internal/authority": {ours: "auth internal/account internal/audit internal/policy internal/session internal/trust", noHTTP: true},
 	"internal/session":   {ours: "auth internal/account internal/audit", noHTTP: true},

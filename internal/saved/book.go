@@ -1,0 +1,198 @@
+package saved
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// A Book is the file, with the folder it lies in. It is safe for concurrent use
+// by any number of processes.
+type Book struct{ dir string }
+
+// Open returns the book in the folder, which is made where it is missing (mode
+// 0700). A folder or file that others can read is refused.
+func Open(dir string) (*Book, error) {
+	if err := os.MkdirAll(filepath.Join(dir, lockDir), 0o700); err != nil {
+		return nil, fmt.Errorf("saved logins: %w", err)
+	}
+	b := &Book{dir}
+	for _, path := range []string{dir, b.path()} {
+		info, err := os.Stat(path)
+		if err == nil && info.Mode().Perm()&0o077 != 0 {
+			return nil, fmt.Errorf("saved logins: %s is open to other users: chmod go= %s", path, path)
+		}
+	}
+	return b, nil
+}
+
+const (
+	fileName = "logins.json"
+	fileLock = "logins.lock" // held while the file is read and written anew
+	lockDir  = "logins.d"    // one lock for each key
+)
+
+func (b *Book) path() string { return filepath.Join(b.dir, fileName) }
+
+// Logins returns the saved logins of a key, the endings too, the oldest first;
+// those of every key for "". It waits for nobody.
+func (b *Book) Logins(key string) ([]Login, error) {
+	all, err := b.read()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(l Login) bool { return key != "" && l.Key != key }), nil
+}
+
+// read reads the file, which is always a whole one.
+func (b *Book) read() ([]Login, error) {
+	f, err := os.Open(b.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("saved logins: %w", err)
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = errors.New("the file is too large")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("saved logins: %w", err)
+	}
+	logins, err := decode(data)
+	if err != nil {
+		return nil, fmt.Errorf("saved logins: %s: %w", b.path(), err)
+	}
+	return logins, nil
+}
+
+// A Page is the part of the book that belongs to one key, held alone: no other
+// process changes the logins of that key until Close. It is not safe for
+// concurrent use.
+type Page struct {
+	book *Book
+	key  string
+	lock *os.File
+}
+
+// Open waits until nobody else holds the key's page, or ctx ends. The key names
+// the device and the account there.
+func (b *Book) Open(ctx context.Context, key string) (*Page, error) {
+	sum := sha256.Sum256([]byte(key))
+	f, err := lock(ctx, filepath.Join(b.dir, lockDir, hex.EncodeToString(sum[:16])))
+	if err != nil {
+		return nil, err
+	}
+	return &Page{b, key, f}, nil
+}
+
+// Logins returns the saved logins of the key, the endings too, the oldest first.
+func (p *Page) Logins() ([]Login, error) { return p.book.Logins(p.key) }
+
+// Save writes l down, in the place of the same session where that is there. It
+// is on stable storage when Save returns.
+func (p *Page) Save(ctx context.Context, l Login) error {
+	l.Key = p.key
+	return p.book.change(ctx, func(all []Login) []Login {
+		if i := slices.IndexFunc(all, func(x Login) bool { return x.Key == p.key && same(x, l) }); i >= 0 {
+			all[i] = l
+			return all
+		}
+		return append(all, l)
+	})
+}
+
+// Forget takes the session out of the book.
+func (p *Page) Forget(ctx context.Context, l Login) error {
+	return p.book.change(ctx, func(all []Login) []Login {
+		return slices.DeleteFunc(all, func(x Login) bool { return x.Key == p.key && same(x, l) })
+	})
+}
+
+// Close lets others open the page.
+func (p *Page) Close() error { return p.lock.Close() }
+
+// change replaces the file by what f makes of it.
+func (b *Book) change(ctx context.Context, f func([]Login) []Login) error {
+	l, err := lock(ctx, filepath.Join(b.dir, fileLock))
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	all, err := b.read()
+	if err != nil {
+		return err
+	}
+	data, err := encode(f(all))
+	if err == nil {
+		err = b.replace(data)
+	}
+	if err != nil {
+		return fmt.Errorf("saved logins: %w", err)
+	}
+	return nil
+}
+
+// replace puts data in the place of the file as a whole, on stable storage.
+func (b *Book) replace(data []byte) error {
+	tmp, err := os.CreateTemp(b.dir, "."+fileName+".*") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer os.Remove(tmp.Name()) // fails once renamed
+	_, err = tmp.Write(data)
+	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), b.path()); err != nil {
+		return err
+	}
+	d, err := os.Open(b.dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	if err := d.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) { // some file systems cannot
+		return err
+	}
+	return nil
+}
+
+// lockPause is how long to wait between two looks at a lock that is taken.
+const lockPause = 10 * time.Millisecond
+
+// lock takes the lock file, which stays when it is given back: removing it would
+// let two processes lock two different files of the same name.
+func lock(ctx context.Context, path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("saved logins: %w", err)
+	}
+	for {
+		err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case err == nil:
+			return f, nil
+		case !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR):
+			f.Close()
+			return nil, fmt.Errorf("saved logins: lock: %w", err)
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			f.Close()
+			return nil, fmt.Errorf("saved logins: another command holds them: %w", ctx.Err())
+		}
+	}
+}
