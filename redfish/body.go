@@ -25,20 +25,20 @@ type Body struct {
 	faults  *[]Problem // of the whole request, in the order they were found
 }
 
-// ReadBody reads a request's body of at most limit bytes: a JSON object that
+// ReadObject reads a request's body of at most limit bytes: a JSON object that
 // can be read in one way. A POST without a body has an empty one. Errors are
 // Problems: 413, 415, 400.
-func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
-	return readBody(w, r, limit, "")
+func ReadObject(w http.ResponseWriter, r *http.Request, limit int64) (*Body, error) {
+	return readObject(w, r, limit, "")
 }
 
-// ReadAction is ReadBody for the parameters of an action, whose name is the
+// ReadAction is ReadObject for the parameters of an action, whose name is the
 // resource's type and its own: "ManagerAccount.ChangePassword".
 func ReadAction(w http.ResponseWriter, r *http.Request, limit int64, action string) (*Body, error) {
-	return readBody(w, r, limit, action)
+	return readObject(w, r, limit, action)
 }
 
-func readBody(w http.ResponseWriter, r *http.Request, limit int64, action string) (*Body, error) {
+func readObject(w http.ResponseWriter, r *http.Request, limit int64, action string) (*Body, error) {
 	if r.ContentLength > limit {
 		return nil, &Problem{Status: http.StatusRequestEntityTooLarge, Key: keyPayloadTooLarge}
 	}

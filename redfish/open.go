@@ -52,9 +52,9 @@ func serveOpen(w http.ResponseWriter, r *http.Request) {
 	case rootURI:
 		serve(w, r, "ServiceRoot.v1_20_0", minimalRoot())
 	case odataURI:
-		writeJSON(w, r, http.StatusOK, odataDocument)
+		writeBody(w, r, http.StatusOK, "application/json", ODataDocument(nil))
 	case metadataURI:
-		writeBody(w, r, http.StatusOK, "application/xml", []byte(metadata))
+		writeBody(w, r, http.StatusOK, "application/xml", Metadata(nil))
 	default:
 		w.Header().Del("Allow")
 		WriteError(w, r, missing(path, ""))
@@ -70,49 +70,3 @@ func minimalRoot() ServiceRoot {
 		SessionService: Ref{sessionServiceURI}, Links: ServiceRootLinks{Sessions: Ref{sessionsURI}},
 	}
 }
-
-type odataService struct {
-	Name string `json:"name"`
-	Kind string `json:"kind"`
-	URL  string `json:"url"`
-}
-
-// odataDocument is the OData service document (DSP0266 1.8.1, 8.4.2).
-var odataDocument = struct {
-	Context string         `json:"@odata.context"`
-	Value   []odataService `json:"value"`
-}{
-	Context: metadataURI,
-	Value: []odataService{
-		{"Service", "Singleton", rootURI},
-		{"SessionService", "Singleton", sessionServiceURI},
-		{"Sessions", "Singleton", sessionsURI},
-	},
-}
-
-// metadata names the published schemas of what we serve and holds the entity
-// container in its first Schema, where the validator looks for it.
-const metadata = `<?xml version="1.0" encoding="UTF-8"?>
-<edmx:Edmx xmlns:edmx="http://docs.oasis-open.org/odata/ns/edmx" Version="4.0">
-  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/ServiceRoot_v1.xml">
-    <edmx:Include Namespace="ServiceRoot"/>
-    <edmx:Include Namespace="ServiceRoot.v1_20_0"/>
-  </edmx:Reference>
-  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/SessionService_v1.xml">
-    <edmx:Include Namespace="SessionService"/>
-    <edmx:Include Namespace="SessionService.v1_2_0"/>
-  </edmx:Reference>
-  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/SessionCollection_v1.xml">
-    <edmx:Include Namespace="SessionCollection"/>
-  </edmx:Reference>
-  <edmx:Reference Uri="http://redfish.dmtf.org/schemas/v1/Session_v1.xml">
-    <edmx:Include Namespace="Session"/>
-    <edmx:Include Namespace="Session.v1_8_0"/>
-  </edmx:Reference>
-  <edmx:DataServices>
-    <Schema xmlns="http://docs.oasis-open.org/odata/ns/edm" Namespace="Service">
-      <EntityContainer Name="Service" Extends="ServiceRoot.v1_20_0.ServiceContainer"/>
-    </Schema>
-  </edmx:DataServices>
-</edmx:Edmx>
-`
