@@ -44,6 +44,7 @@ var arrows = map[string]arrow{
 			"internal/policy internal/seal internal/service/redfish internal/session internal/sim internal/store internal/target internal/trust redfish",
 	},
 
+	"internal/client":  {ours: "auth internal/saved"},
 	"internal/admin":   {ours: "auth internal/account internal/audit internal/lease internal/policy internal/session internal/target internal/trust"},
 	"internal/config":  {ours: "auth internal/target", others: "github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser github.com/goccy/go-yaml/token"},
 	"internal/gateway": {ours: "auth internal/audit internal/lease internal/policy internal/target"},

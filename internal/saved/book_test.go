@@ -55,7 +55,7 @@ func TestBook(t *testing.T) {
 		}
 	}
 	ending := login(1)
-	ending.Ending = true
+	ending.Ending = ending.Created.Add(time.Hour)
 	if err := errors.Join(p.Save(t.Context(), ending), p.Forget(t.Context(), login(0)), p.Close()); err != nil {
 		t.Fatal(err)
 	}
@@ -72,10 +72,10 @@ func TestBook(t *testing.T) {
 	if err != nil || len(got) != 2 {
 		t.Fatalf("got %d logins, %v; want 2", len(got), err)
 	}
-	if l := got[0]; !l.Ending || l.Secret.Reveal() != "token-1" || l.Location != ending.Location || l.Idle != time.Minute || !l.Created.Equal(ending.Created) {
+	if l := got[0]; !l.Ending.Equal(ending.Ending) || l.Secret.Reveal() != "token-1" || l.Location != ending.Location || l.Idle != time.Minute || !l.Created.Equal(ending.Created) {
 		t.Errorf("the first is %+v, want the ending one", l)
 	}
-	if got[1].Ending {
+	if !got[1].Ending.IsZero() {
 		t.Error("the second is ending too")
 	}
 	if all, err := again.Logins(""); err != nil || len(all) != 3 {

@@ -15,8 +15,10 @@ type Login struct {
 	Key     string // what it was made for; see Book.Open
 	URL     string // of the device
 	Family  string
-	Ending  bool // it is to be ended, and nobody may use it any more
 	Created time.Time
+	// Ending is when somebody first wanted it to end: nobody may use it any more.
+	// Zero: it is in use.
+	Ending time.Time
 }
 
 // Version of the file's form. A file with a higher one is not touched.
@@ -44,8 +46,8 @@ type (
 		Location string           `json:"location"`
 		ID       string           `json:"id,omitempty"`
 		Idle     time.Duration    `json:"idle,omitempty"` // nanoseconds
-		Ending   bool             `json:"ending,omitempty"`
 		Created  time.Time        `json:"created"`
+		Ending   time.Time        `json:"ending,omitzero"`
 	}
 )
 
@@ -67,7 +69,7 @@ func decode(data []byte) ([]Login, error) {
 				Method: e.Method, Account: e.Account, Secret: auth.NewSecret(e.Token),
 				Location: e.Location, ID: e.ID, Idle: e.Idle,
 			},
-			Key: e.Key, URL: e.URL, Family: e.Family, Ending: e.Ending, Created: e.Created,
+			Key: e.Key, URL: e.URL, Family: e.Family, Created: e.Created, Ending: e.Ending,
 		})
 	}
 	return out, nil
@@ -78,7 +80,7 @@ func encode(logins []Login) ([]byte, error) {
 	for _, l := range logins {
 		f.Logins = append(f.Logins, entry{
 			Key: l.Key, URL: l.URL, Family: l.Family, Method: l.Method, Account: l.Account, Token: l.Secret.Reveal(),
-			Location: l.Location, ID: l.ID, Idle: l.Idle, Ending: l.Ending, Created: l.Created,
+			Location: l.Location, ID: l.ID, Idle: l.Idle, Created: l.Created, Ending: l.Ending,
 		})
 	}
 	return json.MarshalIndent(f, "", "  ")
