@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-	"unicode/utf8"
 
 	"github.com/postern/postern/auth"
 )
@@ -17,9 +16,27 @@ type Account struct {
 	Role    auth.Role
 	Hash    string // PHC text of the password hash; not a secret to be printed
 	Enabled bool
-	Version int64 // 1 at creation, raised by every change
-	Created time.Time
-	Updated time.Time
+	// MustChangePassword lets the account do nothing but change its password.
+	MustChangePassword bool
+
+	// Wrong passwords counted since the last good one, and what they led to. They
+	// change without a new Version; see IsLocked.
+	Failures    int
+	FailedAt    time.Time // the last one
+	Locked      bool
+	LockedUntil time.Time // zero: until somebody unlocks it
+
+	Version int64 // 1 at creation, raised by every change that somebody asked for
+	// SessionVersion is the Version of the last change of password, role or state:
+	// sessions made under an earlier one have ended, but for the one that was kept.
+	SessionVersion int64
+	Created        time.Time
+	Updated        time.Time
+}
+
+// IsLocked reports whether a lockout stands at the time at.
+func (a Account) IsLocked(at time.Time) bool {
+	return a.Locked && (a.LockedUntil.IsZero() || at.Before(a.LockedUntil))
 }
 
 // What a Store or the Service may refuse with.
@@ -36,6 +53,13 @@ var (
 	ErrBadName = errors.New("bad account name")
 	// ErrBadPassword: the password breaks the rules of CheckPassword.
 	ErrBadPassword = errors.New("bad password")
+	// ErrPasswordLength and ErrPasswordReused are two kinds of ErrBadPassword.
+	ErrPasswordLength = fmt.Errorf("%w length", ErrBadPassword)
+	ErrPasswordReused = fmt.Errorf("%w, one that was used before", ErrBadPassword)
+	// ErrBadHash: the text is no password hash that Verify understands.
+	ErrBadHash = errors.New("bad password hash")
+	// ErrBadRules: the rules contradict themselves or leave their limits.
+	ErrBadRules = errors.New("bad login rules")
 	// ErrBadRole: the role is not one that an account may have.
 	ErrBadRole = errors.New("bad role")
 )
@@ -43,32 +67,60 @@ var (
 // A Store keeps accounts on stable storage: what it acknowledged survives a
 // crash. It is safe for concurrent use.
 type Store interface {
-	// CreateAccount adds a with Version 1 and both times set to at: ErrExists.
+	// CreateAccount adds a with Version and SessionVersion 1, not locked, and both
+	// times set to at: ErrExists, ErrBadRole.
 	CreateAccount(ctx context.Context, a Account, at time.Time) error
 	// Account returns the account of that name: ErrNotFound.
 	Account(ctx context.Context, name auth.AccountName) (Account, error)
 	// Accounts returns all accounts in the order of their names.
 	Accounts(ctx context.Context) ([]Account, error)
-	// UpdateAccount stores role, hash and state of a where its Version is still
-	// the stored one, and returns it with the next Version. In the same
-	// transaction it ends the sessions of the account, except the session with
-	// the id keep ("" = none) while the account stays enabled.
+	// UpdateAccount stores role, hash, state and MustChangePassword of a where its
+	// Version is still the stored one, and returns it with the next Version. Where
+	// role, hash or state differ from the stored ones it ends, in the same
+	// transaction, the sessions of the account, except u.Keep while the account
+	// stays enabled. A former hash is kept for as long as the rules want it; a new
+	// one, like u.Unlock, ends a lockout.
+	// ErrNotFound, ErrConflict, ErrBadRole, ErrLastAdministrator.
+	UpdateAccount(ctx context.Context, a Account, u Update, at time.Time) (Account, error)
+	// DeleteAccount removes the account and its sessions, where version is 0 or the
+	// stored one, and returns what was removed:
 	// ErrNotFound, ErrConflict, ErrLastAdministrator.
-	UpdateAccount(ctx context.Context, a Account, keep string, at time.Time) (Account, error)
-	// DeleteAccount removes the account and its sessions, and returns what was
-	// removed: ErrNotFound, ErrLastAdministrator.
-	DeleteAccount(ctx context.Context, name auth.AccountName, at time.Time) (Account, error)
+	DeleteAccount(ctx context.Context, name auth.AccountName, version int64, at time.Time) (Account, error)
+
+	// ReplaceHash stores another hash of the same password where old is still the
+	// stored one. Nothing else changes, no Version and no session: ErrConflict.
+	ReplaceHash(ctx context.Context, id, old, hash string, at time.Time) error
+	// FormerHashes returns the hashes of former passwords that are kept, the last
+	// one first, at most MaxHistory.
+	FormerHashes(ctx context.Context, id string) ([]string, error)
+
+	// NoteFailure counts a wrong password, and locks the account where r says so. It
+	// returns whether the account is locked now and until when (zero: until somebody
+	// unlocks it). Of an account that is locked already, and with a Threshold of 0,
+	// nothing is counted. ErrNotFound.
+	NoteFailure(ctx context.Context, id string, at time.Time, r Rules) (locked bool, until time.Time, err error)
+	// ClearFailures forgets the wrong passwords after a good one. A lockout that
+	// stands at the time at goes on.
+	ClearFailures(ctx context.Context, id string, at time.Time) error
+
+	// Rules returns the rules in force.
+	Rules(ctx context.Context) (Rules, error)
+	// SetRules stores r where its Version is still the stored one, and returns it
+	// with the next: ErrConflict.
+	SetRules(ctx context.Context, r Rules, at time.Time) (Rules, error)
+}
+
+// An Update says how UpdateAccount goes about it.
+type Update struct {
+	Keep   string // id of the session that lives on; "" = none
+	Unlock bool   // end a lockout
 }
 
 // IsAdministrator reports whether a may administer Postern now.
 func (a Account) IsAdministrator() bool { return a.Enabled && a.Role == auth.Administrator }
 
-// The limits of what is accepted as a name and as a password, in bytes.
-const (
-	MaxName     = 64  // a name becomes part of URIs and of every audit record
-	MinPassword = 8   // NIST SP 800-63B, 5.1.1.2
-	MaxPassword = 128 // room for a long sentence; nobody types more
-)
+// MaxName bounds a name, in bytes: it becomes part of URIs and of every audit record.
+const MaxName = 64
 
 // CheckName returns ErrBadName unless name has 1 to MaxName letters, digits and
 // ". _ @ -", the first of them a letter, a digit or "_". Such a name can stand
@@ -89,29 +141,15 @@ func CheckName(name auth.AccountName) error {
 	return nil
 }
 
-// CheckPassword returns ErrBadPassword unless p has MinPassword to MaxPassword
-// bytes and no control character, which no login form could send.
-func CheckPassword(p auth.Secret) error {
-	s := p.Reveal()
-	if len(s) < MinPassword || len(s) > MaxPassword {
-		return fmt.Errorf("%w: it must have %d to %d bytes", ErrBadPassword, MinPassword, MaxPassword)
-	}
-	for i := range len(s) {
-		if s[i] < ' ' || s[i] == 0x7f {
-			return fmt.Errorf("%w: control characters are not allowed", ErrBadPassword)
-		}
-	}
-	if !utf8.ValidString(s) {
-		return fmt.Errorf("%w: it must be UTF-8 text", ErrBadPassword)
-	}
-	return nil
-}
+// Roles says which roles an account may have.
+type Roles interface{ RoleExists(r auth.Role) bool }
 
-// CheckRole returns ErrBadRole unless r is one of the built-in roles.
-func CheckRole(r auth.Role) error {
-	switch r {
-	case auth.Administrator, auth.Operator, auth.ReadOnly:
+// CheckRole returns ErrBadRole unless r is one of roles; nil stands for the
+// predefined ones.
+func CheckRole(r auth.Role, roles Roles) error {
+	_, ok := auth.PredefinedPrivileges(r)
+	if ok || roles != nil && roles.RoleExists(r) {
 		return nil
 	}
-	return fmt.Errorf("%w: %s, %s and %s exist", ErrBadRole, auth.Administrator, auth.Operator, auth.ReadOnly)
+	return fmt.Errorf("%w: there is no role of that name", ErrBadRole)
 }

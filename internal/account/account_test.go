@@ -79,10 +79,10 @@ func TestService(t *testing.T) {
 	}
 	ctx := t.Context()
 	password := auth.NewSecret("correct horse")
-	if _, err := s.Create(ctx, "root", auth.Administrator, password); err != nil {
+	if _, err := s.Create(ctx, account.Draft{Name: "root", Role: auth.Administrator, Password: password}); err != nil {
 		t.Fatal(err)
 	}
-	ann, err := s.Create(ctx, "ann", auth.Operator, password)
+	ann, err := s.Create(ctx, account.Draft{Name: "ann", Role: auth.Operator, Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,17 +91,29 @@ func TestService(t *testing.T) {
 		do   func() error
 		want error
 	}{
-		{"taken name", func() error { _, err := s.Create(ctx, "ann", auth.Operator, password); return err }, account.ErrExists},
-		{"bad name", func() error { _, err := s.Create(ctx, "a/b", auth.Operator, password); return err }, account.ErrBadName},
-		{"bad role", func() error { _, err := s.Create(ctx, "bob", "King", password); return err }, account.ErrBadRole},
-		{"short password", func() error { _, err := s.Create(ctx, "bob", auth.Operator, auth.NewSecret("short")); return err }, account.ErrBadPassword},
+		{"taken name", func() error {
+			_, err := s.Create(ctx, account.Draft{Name: "ann", Role: auth.Operator, Password: password})
+			return err
+		}, account.ErrExists},
+		{"bad name", func() error {
+			_, err := s.Create(ctx, account.Draft{Name: "a/b", Role: auth.Operator, Password: password})
+			return err
+		}, account.ErrBadName},
+		{"bad role", func() error {
+			_, err := s.Create(ctx, account.Draft{Name: "bob", Role: "King", Password: password})
+			return err
+		}, account.ErrBadRole},
+		{"short password", func() error {
+			_, err := s.Create(ctx, account.Draft{Name: "bob", Role: auth.Operator, Password: auth.NewSecret("short")})
+			return err
+		}, account.ErrBadPassword},
 		{"set short password", func() error { return s.SetPassword(ctx, "ann", auth.NewSecret("short"), "") }, account.ErrBadPassword},
 		{"set bad role", func() error { return s.SetRole(ctx, "ann", "King", "") }, account.ErrBadRole},
 		{"unknown", func() error { return s.SetRole(ctx, "nobody", auth.ReadOnly, "") }, account.ErrNotFound},
-		{"delete unknown", func() error { return s.Delete(ctx, "nobody") }, account.ErrNotFound},
+		{"delete unknown", func() error { return s.Delete(ctx, "nobody", 0) }, account.ErrNotFound},
 		{"demote last", func() error { return s.SetRole(ctx, "root", auth.ReadOnly, "") }, account.ErrLastAdministrator},
 		{"disable last", func() error { return s.SetEnabled(ctx, "root", false) }, account.ErrLastAdministrator},
-		{"delete last", func() error { return s.Delete(ctx, "root") }, account.ErrLastAdministrator},
+		{"delete last", func() error { return s.Delete(ctx, "root", 0) }, account.ErrLastAdministrator},
 		{"set password", func() error { return s.SetPassword(ctx, "ann", auth.NewSecret("battery staple"), "s1") }, nil},
 		{"set role", func() error { return s.SetRole(ctx, "ann", auth.ReadOnly, "") }, nil},
 		{"disable", func() error { return s.SetEnabled(ctx, "ann", false) }, nil},
@@ -120,10 +132,10 @@ func TestService(t *testing.T) {
 	if got.ID != ann.ID || got.Role != auth.ReadOnly || got.Enabled || got.Version != 4 {
 		t.Errorf("got %+v", got)
 	}
-	if err := s.Delete(ctx, "ann"); err != nil {
+	if err := s.Delete(ctx, "ann", 0); err != nil {
 		t.Error(err)
 	}
-	again, err := s.Create(ctx, "ann", auth.Operator, password)
+	again, err := s.Create(ctx, account.Draft{Name: "ann", Role: auth.Operator, Password: password})
 	if err != nil || again.ID == ann.ID {
 		t.Errorf("the id of a removed account was used again (%v)", err)
 	}

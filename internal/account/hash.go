@@ -121,3 +121,18 @@ func field(s string) ([]byte, bool) {
 	ok := err == nil && len(b) >= 8 && len(b) <= maxBytes && base64.RawStdEncoding.EncodeToString(b) == s
 	return b, ok
 }
+
+// CheckHash returns ErrBadHash unless Verify understands the text.
+func CheckHash(hash string) error {
+	if _, err := parse(hash); err != nil {
+		return ErrBadHash
+	}
+	return nil
+}
+
+// NeedsRehash reports whether hash is of another kind, or made with other
+// parameters, than what Hash returns now.
+func NeedsRehash(hash string) bool {
+	p, err := parse(hash)
+	return err != nil || p.memory != hashMemory || p.time != hashTime || p.threads != hashThreads || len(p.key) != keyLength
+}

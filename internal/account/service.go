@@ -13,10 +13,13 @@ import (
 // Config of a Service.
 type Config struct {
 	Store Store
+	// Roles are those that an account may have; nil means the predefined ones.
+	Roles Roles
 	// Changed is told of every change and deletion, after it is on stable storage
 	// and before the method returns: whoever keeps accounts or sessions in memory
-	// drops them here. A deleted account comes with Enabled false and a raised
-	// Version. keep is the id of the session that lives on. Nil where nobody does.
+	// drops them here. Sessions ended that were made under a Version below
+	// a.SessionVersion, except keep. A deleted account comes with Enabled false and
+	// both versions raised. Nil where nobody does.
 	Changed func(a Account, keep string)
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -26,6 +29,7 @@ type Config struct {
 // concurrent use.
 type Service struct {
 	store   Store
+	roles   Roles
 	changed func(Account, string)
 	now     func() time.Time
 }
@@ -41,7 +45,7 @@ func New(c Config) (*Service, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, changed: c.Changed, now: c.Now}, nil
+	return &Service{store: c.Store, roles: c.Roles, changed: c.Changed, now: c.Now}, nil
 }
 
 // Get returns one account: ErrNotFound.
@@ -52,82 +56,81 @@ func (s *Service) Get(ctx context.Context, name auth.AccountName) (Account, erro
 // List returns all accounts in the order of their names.
 func (s *Service) List(ctx context.Context) ([]Account, error) { return s.store.Accounts(ctx) }
 
-// Create adds an enabled account: ErrBadName, ErrBadRole, ErrBadPassword, ErrExists.
-func (s *Service) Create(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) (Account, error) {
-	if err := errors.Join(CheckName(name), CheckRole(role), CheckPassword(password)); err != nil {
+// CheckRole returns ErrBadRole unless an account may have the role r.
+func (s *Service) CheckRole(r auth.Role) error { return CheckRole(r, s.roles) }
+
+// Rules returns the rules in force.
+func (s *Service) Rules(ctx context.Context) (Rules, error) { return s.store.Rules(ctx) }
+
+// SetRules puts r into force where its Version is the one now, or 0, and returns
+// it with the next: ErrBadRules, ErrConflict. Passwords that are in use stay.
+func (s *Service) SetRules(ctx context.Context, r Rules) (Rules, error) {
+	if err := r.Check(); err != nil {
+		return Rules{}, fmt.Errorf("account: set rules: %w", err)
+	}
+	return s.store.SetRules(ctx, r, s.now())
+}
+
+// A Draft describes an account to be made.
+type Draft struct {
+	Name auth.AccountName
+	Role auth.Role
+	// Password is the account's; or else Hash is a hash of it that was made
+	// elsewhere, of a kind that CheckHash takes.
+	Password           auth.Secret
+	Hash               string
+	Disabled           bool
+	MustChangePassword bool
+}
+
+// Create adds an account: ErrBadName, ErrBadRole, ErrBadPassword, ErrBadHash, ErrExists.
+func (s *Service) Create(ctx context.Context, d Draft) (Account, error) {
+	if err := errors.Join(CheckName(d.Name), s.CheckRole(d.Role)); err != nil {
 		return Account{}, fmt.Errorf("account: create: %w", err)
 	}
-	hash, err := Hash(password)
+	hash, err := s.firstHash(ctx, d)
 	if err != nil {
-		return Account{}, err
+		return Account{}, fmt.Errorf("account: create: %w", err)
 	}
 	at := s.now()
-	a := Account{ID: rand.Text(), Name: name, Role: role, Hash: hash, Enabled: true, Version: 1, Created: at, Updated: at}
+	a := Account{
+		ID: rand.Text(), Name: d.Name, Role: d.Role, Hash: hash, Enabled: !d.Disabled, MustChangePassword: d.MustChangePassword,
+		Version: 1, SessionVersion: 1, Created: at, Updated: at,
+	}
 	if err := s.store.CreateAccount(ctx, a, at); err != nil {
-		return Account{}, fmt.Errorf("account: create %s: %w", name, err)
+		return Account{}, fmt.Errorf("account: create %s: %w", d.Name, err)
 	}
 	s.changed(a, "")
 	return a, nil
 }
 
-// SetPassword changes the password and ends the sessions of the account except
-// keep ("" = none): ErrBadPassword, ErrNotFound.
-func (s *Service) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret, keep string) error {
-	if err := CheckPassword(password); err != nil {
-		return fmt.Errorf("account: change %s: %w", name, err)
+func (s *Service) firstHash(ctx context.Context, d Draft) (string, error) {
+	if d.Hash != "" {
+		if !d.Password.IsZero() {
+			return "", fmt.Errorf("%w: there is a password besides", ErrBadHash)
+		}
+		return d.Hash, CheckHash(d.Hash)
 	}
-	hash, err := Hash(password)
+	rules, err := s.store.Rules(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	return s.change(ctx, name, keep, func(a *Account) { a.Hash = hash })
-}
-
-// SetRole changes the role and ends the sessions of the account except keep:
-// ErrBadRole, ErrNotFound, ErrLastAdministrator.
-func (s *Service) SetRole(ctx context.Context, name auth.AccountName, role auth.Role, keep string) error {
-	if err := CheckRole(role); err != nil {
-		return fmt.Errorf("account: change %s: %w", name, err)
+	if err := rules.CheckPassword(d.Password); err != nil {
+		return "", err
 	}
-	return s.change(ctx, name, keep, func(a *Account) { a.Role = role })
+	return Hash(d.Password)
 }
 
-// SetEnabled lets the account log in or not. Its sessions end:
-// ErrNotFound, ErrLastAdministrator.
-func (s *Service) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
-	return s.change(ctx, name, "", func(a *Account) { a.Enabled = enabled })
-}
-
-// Delete removes the account and ends its sessions: ErrNotFound, ErrLastAdministrator.
-func (s *Service) Delete(ctx context.Context, name auth.AccountName) error {
-	a, err := s.store.DeleteAccount(ctx, name, s.now())
+// Delete removes the account and ends its sessions, where version is 0 or the one
+// now: ErrNotFound, ErrConflict, ErrLastAdministrator.
+func (s *Service) Delete(ctx context.Context, name auth.AccountName, version int64) error {
+	a, err := s.store.DeleteAccount(ctx, name, version, s.now())
 	if err != nil {
 		return fmt.Errorf("account: remove %s: %w", name, err)
 	}
 	a.Enabled = false
 	a.Version++
+	a.SessionVersion = a.Version
 	s.changed(a, "")
 	return nil
-}
-
-// changeTries bounds the repeats when others change the same account meanwhile.
-const changeTries = 10
-
-func (s *Service) change(ctx context.Context, name auth.AccountName, keep string, set func(*Account)) error {
-	var err error
-	for range changeTries {
-		var a Account
-		if a, err = s.store.Account(ctx, name); err != nil {
-			break
-		}
-		set(&a)
-		if a, err = s.store.UpdateAccount(ctx, a, keep, s.now()); err == nil {
-			s.changed(a, keep)
-			return nil
-		}
-		if !errors.Is(err, ErrConflict) {
-			break
-		}
-	}
-	return fmt.Errorf("account: change %s: %w", name, err)
 }

@@ -23,13 +23,13 @@ func (s *Service) Accounts(ctx context.Context) ([]Account, error) {
 
 // CreateAccount implements API.
 func (s *Service) CreateAccount(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error {
-	for _, err := range []error{account.CheckName(name), account.CheckRole(role), account.CheckPassword(password)} {
+	for _, err := range []error{account.CheckName(name), s.accounts.CheckRole(role), account.CheckPassword(password)} {
 		if err != nil {
 			return fail(Invalid, "", "%v", err)
 		}
 	}
 	return s.onAccount(ctx, audit.Record{Event: "admin.account.add", Account: string(name), Detail: "role " + string(role)}, func() error {
-		_, err := s.accounts.Create(ctx, name, role, password)
+		_, err := s.accounts.Create(ctx, account.Draft{Name: name, Role: role, Password: password})
 		return err
 	})
 }
@@ -51,7 +51,7 @@ func (s *Service) SetPassword(ctx context.Context, name auth.AccountName, passwo
 
 // SetRole implements API.
 func (s *Service) SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error {
-	if err := account.CheckRole(role); err != nil {
+	if err := s.accounts.CheckRole(role); err != nil {
 		return fail(Invalid, "", "%v", err)
 	}
 	return s.onAccount(ctx, audit.Record{Event: "admin.account.role", Account: string(name), Detail: "role " + string(role)}, func() error {
@@ -73,7 +73,7 @@ func (s *Service) SetEnabled(ctx context.Context, name auth.AccountName, enabled
 // RemoveAccount implements API.
 func (s *Service) RemoveAccount(ctx context.Context, name auth.AccountName) error {
 	err := s.onAccount(ctx, audit.Record{Event: "admin.account.remove", Account: string(name)}, func() error {
-		return s.accounts.Delete(ctx, name)
+		return s.accounts.Delete(ctx, name, 0)
 	})
 	if err == nil && name == account.BootstrapName {
 		s.forgetFirst()

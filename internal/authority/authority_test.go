@@ -317,7 +317,7 @@ func TestAccountChanges(t *testing.T) {
 	wantErr(t, "kept, disabled", err, auth.ErrNoSession)
 	wantErr(t, "enable", h.accounts.SetEnabled(ctx, "ann", true), nil)
 	mustLogin(t, h, attempt("ann", next))
-	wantErr(t, "delete", h.accounts.Delete(ctx, "ann"), nil)
+	wantErr(t, "delete", h.accounts.Delete(ctx, "ann", 0), nil)
 	_, err = h.Check(ctx, attempt("ann", next))
 	wantErr(t, "deleted", err, auth.ErrBadCredentials)
 	if all := h.Sessions("bmc1"); len(all) != 0 {
@@ -336,7 +336,7 @@ func TestChangedBehindTheBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Role = auth.ReadOnly
-	if a, err = h.store.UpdateAccount(t.Context(), a, "", time.Now()); err != nil {
+	if a, err = h.store.UpdateAccount(t.Context(), a, account.Update{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	if s := mustLogin(t, h, attempt("ann", good)); s.Principal.Role != auth.ReadOnly {
@@ -345,7 +345,7 @@ func TestChangedBehindTheBack(t *testing.T) {
 	if a.Hash, err = account.Hash(auth.NewSecret("another password")); err != nil {
 		t.Fatal(err)
 	}
-	if _, err = h.store.UpdateAccount(t.Context(), a, "", time.Now()); err != nil {
+	if _, err = h.store.UpdateAccount(t.Context(), a, account.Update{}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Login(t.Context(), attempt("ann", good))

@@ -284,7 +284,7 @@ func newStack(t testing.TB, device *httptest.Server, opt options) *stack {
 	accounts, err := account.New(account.Config{Store: db})
 	must(err)
 	for name, role := range map[auth.AccountName]auth.Role{"admin": auth.Administrator, "op": auth.Operator, "reader": auth.ReadOnly} {
-		_, err := accounts.Create(ctx, name, role, auth.NewSecret(callerPassword))
+		_, err := accounts.Create(ctx, account.Draft{Name: name, Role: role, Password: auth.NewSecret(callerPassword)})
 		must(err)
 	}
 	must(sessions.Load(ctx))

@@ -18,11 +18,13 @@ import (
 // caller: an allowing rule takes methods, paths and members letter by letter,
 // a denying rule takes them in any case.
 type Rule struct {
-	Name    string // told in the decision, and from there in the audit
-	Allow   bool
-	Roles   []auth.Role
-	Targets []string // names; '*' stands for any text
-	Methods []string
+	Name  string // told in the decision, and from there in the audit
+	Allow bool
+	Roles []auth.Role
+	// Privileges fit who holds all of these.
+	Privileges auth.Privileges
+	Targets    []string // names; '*' stands for any text
+	Methods    []string
 
 	// Path is a pattern on the canonical path, segment by segment: in a segment
 	// '*' stands for any text, and the segment ** for any number of segments,
@@ -156,6 +158,7 @@ func (p *Policy) Decide(c Call) Decision {
 func (r *compiled) fits(c *Call) bool {
 	fold := !r.Allow
 	return (len(r.Roles) == 0 || slices.Contains(r.Roles, c.Principal.Role)) &&
+		c.Principal.Privileges.Has(r.Privileges) &&
 		(len(r.Methods) == 0 || contains(r.Methods, c.Method, fold)) &&
 		(len(r.Targets) == 0 || anyGlob(r.Targets, c.Target)) &&
 		(r.path == nil || r.fitsPath(strings.TrimSuffix(c.Path[1:], "/"), c.Reach))

@@ -36,7 +36,7 @@ func TestAccountChange(t *testing.T) {
 		t.Helper()
 		set(&r.ann)
 		var err error
-		if r.ann, err = r.store.UpdateAccount(t.Context(), r.ann, keep, time.Now()); err != nil {
+		if r.ann, err = r.store.UpdateAccount(t.Context(), r.ann, account.Update{Keep: keep}, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		r.Refresh(r.ann, keep)
@@ -139,7 +139,9 @@ func TestChangeBetweenCommitAndIndex(t *testing.T) {
 	refreshed := make(chan struct{})
 	var table *session.Table
 	table, err := session.New(session.Config{Audit: r.log, Store: meddler{r.store, func() {
-		a, err := r.store.UpdateAccount(t.Context(), r.ann, "", time.Now())
+		ann := r.ann
+		ann.Hash = "$new"
+		a, err := r.store.UpdateAccount(t.Context(), ann, account.Update{}, time.Now())
 		if err != nil {
 			t.Error(err)
 		}

@@ -51,12 +51,13 @@ func (t *Table) End(ctx context.Context, id string, by auth.Principal) error {
 // Refresh tells the table that an account was changed or deleted, after that and
 // the end of its sessions are on stable storage (account.Store). The sessions made
 // before the change are dropped, except keep; the others go on with the new role.
+// A change that ends no sessions (account.Account.SessionVersion) drops none.
 func (t *Table) Refresh(a account.Account, keep string) {
 	if !a.Enabled {
 		keep = ""
 	}
 	t.admit.Lock()
-	gone := t.drop(a.ID, a.Version, a.Role, keep)
+	gone := t.drop(a.ID, a.Version, a.Role, a.SessionVersion == a.Version, keep)
 	t.admit.Unlock()
 	for _, e := range gone {
 		t.later(ending{record: endRecord(e, "account changed")})

@@ -179,9 +179,9 @@ func (x *index) removeLocked(e *entry) bool {
 	return true
 }
 
-// drop takes out the sessions of an account that are older than version, except
-// keep, and gives the rest its role.
-func (x *index) drop(accountID string, version int64, role auth.Role, keep string) []*entry {
+// drop takes out, where end says so, the sessions of an account that are older
+// than version, except keep, and gives the rest its role.
+func (x *index) drop(accountID string, version int64, role auth.Role, end bool, keep string) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	o := x.owners[accountID]
@@ -191,7 +191,7 @@ func (x *index) drop(accountID string, version int64, role auth.Role, keep strin
 	o.setRole(role, version)
 	var out []*entry
 	for e := range o.entries {
-		if e.version < version && e.id != keep {
+		if end && e.version < version && e.id != keep {
 			out = append(out, e)
 		}
 	}

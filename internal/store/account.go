@@ -12,18 +12,21 @@ import (
 
 var _ account.Store = (*Store)(nil)
 
-const accountColumns = `id, name, role, password_hash, enabled, version, created_at, updated_at`
+const accountColumns = `id, name, role, password_hash, enabled, must_change_password, failures, failed_at, locked,
+	locked_until, version, session_version, created_at, updated_at`
 
 // scanner is what *sql.Row and *sql.Rows have in common.
 type scanner interface{ Scan(dest ...any) error }
 
 func scanAccount(row scanner) (account.Account, error) {
 	var a account.Account
-	var created, updated int64
-	err := row.Scan(&a.ID, &a.Name, &a.Role, &a.Hash, &a.Enabled, &a.Version, &created, &updated)
+	var failed, until, created, updated int64
+	err := row.Scan(&a.ID, &a.Name, &a.Role, &a.Hash, &a.Enabled, &a.MustChangePassword, &a.Failures, &failed, &a.Locked,
+		&until, &a.Version, &a.SessionVersion, &created, &updated)
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.Account{}, account.ErrNotFound
 	}
+	a.FailedAt, a.LockedUntil = fromNanos(failed), fromNanos(until)
 	a.Created, a.Updated = fromNanos(created), fromNanos(updated)
 	return a, err
 }
@@ -31,12 +34,15 @@ func scanAccount(row scanner) (account.Account, error) {
 // CreateAccount implements account.Store.
 func (s *Store) CreateAccount(ctx context.Context, a account.Account, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
+		if err := holdRole(ctx, tx, a.Role); err != nil {
+			return err
+		}
 		res, err := tx.ExecContext(ctx, `
-			insert into account (id, name, role, password_hash, enabled, version, session_serial,
-			                     created_at, updated_at, node, epoch)
-			values (?, ?, ?, ?, ?, 1, 0, ?, ?, ?, ?)
+			insert into account (id, name, role, password_hash, enabled, must_change_password, version, session_version,
+			                     session_serial, created_at, updated_at, node, epoch)
+			values (?, ?, ?, ?, ?, ?, 1, 1, 0, ?, ?, ?, ?)
 			on conflict do nothing`,
-			a.ID, a.Name, a.Role, a.Hash, a.Enabled, nanos(at), nanos(at), s.node, s.epoch)
+			a.ID, a.Name, a.Role, a.Hash, a.Enabled, a.MustChangePassword, nanos(at), nanos(at), s.node, s.epoch)
 		if err := expectRow(res, err, account.ErrExists); err != nil {
 			return err
 		}
@@ -68,7 +74,8 @@ func (s *Store) Accounts(ctx context.Context) ([]account.Account, error) {
 }
 
 // UpdateAccount implements account.Store.
-func (s *Store) UpdateAccount(ctx context.Context, a account.Account, keep string, at time.Time) (account.Account, error) {
+func (s *Store) UpdateAccount(ctx context.Context, a account.Account, u account.Update, at time.Time) (account.Account, error) {
+	var out account.Account
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		if err := lockAdministrators(ctx, tx); err != nil {
 			return err
@@ -77,35 +84,59 @@ func (s *Store) UpdateAccount(ctx context.Context, a account.Account, keep strin
 		if err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `
-			update account set role = ?, password_hash = ?, enabled = ?, version = version + 1,
-			                   updated_at = ?, node = ?, epoch = ?
-			where id = ? and version = ?`,
-			a.Role, a.Hash, a.Enabled, nanos(at), s.node, s.epoch, a.ID, a.Version)
-		if err := expectRow(res, err, account.ErrConflict); err != nil {
+		if old.Version != a.Version {
+			return account.ErrConflict
+		}
+		if out, err = s.changeAccount(ctx, tx, old, a, u.Unlock, at); err != nil {
 			return err
 		}
-		if old.IsAdministrator() && !a.IsAdministrator() {
+		if old.IsAdministrator() && !out.IsAdministrator() {
 			if err := anAdministratorIsLeft(ctx, tx); err != nil {
 				return err
 			}
 		}
-		_, err = tx.ExecContext(ctx, `delete from session where account_id = ? and (id <> ? or not ?)`, a.ID, keep, a.Enabled)
-		if err != nil {
-			return err
+		if out.SessionVersion == out.Version {
+			_, err = tx.ExecContext(ctx, `delete from session where account_id = ? and (id <> ? or not ?)`, a.ID, u.Keep, a.Enabled)
+			if err != nil {
+				return err
+			}
 		}
 		return s.emit(ctx, tx, "account", string(old.Name), at)
 	})
 	if err != nil {
 		return account.Account{}, err
 	}
-	a.Version++
-	a.Updated = at
-	return a, nil
+	return out, nil
+}
+
+// changeAccount makes a of old.
+func (s *Store) changeAccount(ctx context.Context, tx *sql.Tx, old, a account.Account, unlock bool, at time.Time) (account.Account, error) {
+	if a.Role != old.Role {
+		if err := holdRole(ctx, tx, a.Role); err != nil {
+			return a, err
+		}
+	}
+	if a.Hash != old.Hash {
+		unlock = true // what was counted was about another password
+		if err := keepFormer(ctx, tx, old); err != nil {
+			return a, err
+		}
+	}
+	endSessions := a.Role != old.Role || a.Hash != old.Hash || a.Enabled != old.Enabled
+	return scanAccount(tx.QueryRowContext(ctx, `
+		update account set role = ?, password_hash = ?, enabled = ?, must_change_password = ?,
+		       failures = iif(?, 0, failures), failed_at = iif(?, 0, failed_at),
+		       locked = iif(?, 0, locked), locked_until = iif(?, 0, locked_until),
+		       version = version + 1, session_version = iif(?, version + 1, session_version),
+		       updated_at = ?, node = ?, epoch = ?
+		where id = ?
+		returning `+accountColumns,
+		a.Role, a.Hash, a.Enabled, a.MustChangePassword, unlock, unlock, unlock, unlock, endSessions,
+		nanos(at), s.node, s.epoch, a.ID))
 }
 
 // DeleteAccount implements account.Store.
-func (s *Store) DeleteAccount(ctx context.Context, name auth.AccountName, at time.Time) (account.Account, error) {
+func (s *Store) DeleteAccount(ctx context.Context, name auth.AccountName, version int64, at time.Time) (account.Account, error) {
 	var a account.Account
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		if err := lockAdministrators(ctx, tx); err != nil {
@@ -116,6 +147,9 @@ func (s *Store) DeleteAccount(ctx context.Context, name auth.AccountName, at tim
 			`delete from account where name = ? returning `+accountColumns, name))
 		if err != nil {
 			return err
+		}
+		if version != 0 && version != a.Version {
+			return account.ErrConflict
 		}
 		if a.IsAdministrator() {
 			if err := anAdministratorIsLeft(ctx, tx); err != nil {

@@ -97,10 +97,10 @@ func TestOutbox(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.Version = 1
-	if _, err := s.UpdateAccount(t.Context(), a, "", noon); err != nil {
+	if _, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.DeleteAccount(t.Context(), "admin", noon); err == nil {
+	if _, err := s.DeleteAccount(t.Context(), "admin", 0, noon); err == nil {
 		t.Fatal("the last administrator was removed")
 	}
 	s.Close()

@@ -30,7 +30,7 @@ func person(name string, role auth.Role) account.Account {
 
 // created is a as the store gives it back after CreateAccount at noon.
 func created(a account.Account) account.Account {
-	a.Version, a.Created, a.Updated = 1, noon, noon
+	a.Version, a.SessionVersion, a.Created, a.Updated = 1, 1, noon, noon
 	return a
 }
 
@@ -79,24 +79,24 @@ func accountUpdate(t *testing.T, s Core) {
 	old := a
 	a.Role, a.Hash, a.Enabled = auth.ReadOnly, "$other", false
 	later := noon.Add(time.Hour)
-	got, err := s.UpdateAccount(t.Context(), a, "", later)
+	got, err := s.UpdateAccount(t.Context(), a, account.Update{}, later)
 	must(t, err)
-	a.Version, a.Updated = 2, later
+	a.Version, a.SessionVersion, a.Updated = 2, 2, later
 	equal(t, got, a)
 	got, err = s.Account(t.Context(), "ann")
 	must(t, err)
 	equal(t, got, a)
-	_, err = s.UpdateAccount(t.Context(), old, "", later)
+	_, err = s.UpdateAccount(t.Context(), old, account.Update{}, later)
 	wantErr(t, err, account.ErrConflict)
 	a.ID = "nobody"
-	_, err = s.UpdateAccount(t.Context(), a, "", later)
+	_, err = s.UpdateAccount(t.Context(), a, account.Update{}, later)
 	wantErr(t, err, account.ErrNotFound)
 }
 
 func accountUpdateRace(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")[1]
 	won := race(t, 10, account.ErrConflict, func(int) error {
-		_, err := s.UpdateAccount(t.Context(), a, "", noon)
+		_, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
 		return err
 	})
 	if won != 1 {
@@ -107,15 +107,15 @@ func accountUpdateRace(t *testing.T, s Core) {
 func accountDelete(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")[1]
 	must(t, create(s, login(a, "s1"), none))
-	got, err := s.DeleteAccount(t.Context(), "ann", noon)
+	got, err := s.DeleteAccount(t.Context(), "ann", 0, noon)
 	must(t, err)
 	equal(t, got, a)
 	_, err = s.Account(t.Context(), "ann")
 	wantErr(t, err, account.ErrNotFound)
 	wantSessions(t, s)
-	_, err = s.DeleteAccount(t.Context(), "ann", noon)
+	_, err = s.DeleteAccount(t.Context(), "ann", 0, noon)
 	wantErr(t, err, account.ErrNotFound)
-	_, err = s.UpdateAccount(t.Context(), a, "", noon)
+	_, err = s.UpdateAccount(t.Context(), a, account.Update{}, noon)
 	wantErr(t, err, account.ErrNotFound)
 }
 
@@ -128,11 +128,11 @@ func lastAdministrator(t *testing.T, s Core) {
 	} {
 		a := root
 		change(&a)
-		if _, err := s.UpdateAccount(t.Context(), a, "", noon); !errors.Is(err, account.ErrLastAdministrator) {
+		if _, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon); !errors.Is(err, account.ErrLastAdministrator) {
 			t.Errorf("%s: got %v, want ErrLastAdministrator", name, err)
 		}
 	}
-	_, err := s.DeleteAccount(t.Context(), "root", noon)
+	_, err := s.DeleteAccount(t.Context(), "root", 0, noon)
 	wantErr(t, err, account.ErrLastAdministrator)
 	got, err := s.Account(t.Context(), "root")
 	must(t, err)
@@ -141,13 +141,13 @@ func lastAdministrator(t *testing.T, s Core) {
 	second := person("second", auth.Administrator)
 	second.Enabled = false
 	must(t, s.CreateAccount(t.Context(), second, noon))
-	_, err = s.DeleteAccount(t.Context(), "root", noon)
+	_, err = s.DeleteAccount(t.Context(), "root", 0, noon)
 	wantErr(t, err, account.ErrLastAdministrator) // a disabled one does not count
 	second = created(second)
 	second.Enabled = true
-	_, err = s.UpdateAccount(t.Context(), second, "", noon)
+	_, err = s.UpdateAccount(t.Context(), second, account.Update{}, noon)
 	must(t, err)
-	_, err = s.DeleteAccount(t.Context(), "root", noon)
+	_, err = s.DeleteAccount(t.Context(), "root", 0, noon)
 	must(t, err)
 }
 
@@ -161,12 +161,12 @@ func lastAdministratorRace(t *testing.T, s Core) {
 	}
 	gone := race(t, len(all), account.ErrLastAdministrator, func(i int) error {
 		if i%2 == 0 {
-			_, err := s.DeleteAccount(t.Context(), all[i].Name, noon)
+			_, err := s.DeleteAccount(t.Context(), all[i].Name, 0, noon)
 			return err
 		}
 		a := all[i]
 		a.Enabled = false
-		_, err := s.UpdateAccount(t.Context(), a, "", noon)
+		_, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
 		return err
 	})
 	if gone != len(all)-1 {

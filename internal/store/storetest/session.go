@@ -87,7 +87,7 @@ func sessionStale(t *testing.T, s Core) {
 	wantErr(t, create(s, older, none), session.ErrStale)
 	wantErr(t, create(s, unknown, none), session.ErrStale)
 	a[2].Enabled = false
-	out, err := s.UpdateAccount(t.Context(), a[2], "", noon)
+	out, err := s.UpdateAccount(t.Context(), a[2], account.Update{}, noon)
 	must(t, err)
 	wantErr(t, create(s, login(out, "s3"), none), session.ErrStale)
 	wantSessions(t, s)
@@ -163,19 +163,19 @@ func accountChangeEnds(t *testing.T, s Core) {
 	}
 	ann := a[1]
 	ann.Role = auth.ReadOnly
-	ann, err := s.UpdateAccount(t.Context(), ann, "s2", noon)
+	ann, err := s.UpdateAccount(t.Context(), ann, account.Update{Keep: "s2"}, noon)
 	must(t, err)
 	kept.Role, kept.Version = ann.Role, ann.Version
 	wantSessions(t, s, other, kept)
 
 	ann.Hash = "$new"
-	ann, err = s.UpdateAccount(t.Context(), ann, "s1", noon) // not a session of this account
+	ann, err = s.UpdateAccount(t.Context(), ann, account.Update{Keep: "s1"}, noon) // not a session of this account
 	must(t, err)
 	wantSessions(t, s, other)
 
 	must(t, create(s, login(ann, "s4"), none))
 	ann.Enabled = false
-	_, err = s.UpdateAccount(t.Context(), ann, "s4", noon) // nothing is kept of a disabled account
+	_, err = s.UpdateAccount(t.Context(), ann, account.Update{Keep: "s4"}, noon) // nothing is kept of a disabled account
 	must(t, err)
 	wantSessions(t, s, other)
 }
@@ -188,7 +188,7 @@ func loginRacesChange(t *testing.T, s Core) {
 		if i == 10 {
 			a := ann
 			a.Hash = "$new"
-			_, err := s.UpdateAccount(t.Context(), a, "", noon)
+			_, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
 			return err
 		}
 		return create(s, login(ann, fmt.Sprint("s", i)), none)

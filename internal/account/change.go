@@ -1,0 +1,156 @@
+package account
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/postern/postern/auth"
+)
+
+// A Change changes what is not nil, all of it or nothing.
+type Change struct {
+	// Version is the one the change was thought out for; with another one now
+	// nothing is done. 0: whatever it is.
+	Version            int64
+	Password           *auth.Secret // clears MustChangePassword where that is nil here
+	Role               *auth.Role
+	Enabled            *bool
+	MustChangePassword *bool
+	Unlock             bool // end a lockout
+}
+
+// changeTries bounds the repeats when others change the same account meanwhile.
+const changeTries = 10
+
+// Change changes an account and returns it as it is now. A new password, role or
+// state ends its sessions, except the one with the id keep ("" = none) while the
+// account stays enabled. Where nothing would differ nothing is done.
+// ErrNotFound, ErrConflict, ErrBadPassword, ErrBadRole, ErrLastAdministrator.
+func (s *Service) Change(ctx context.Context, name auth.AccountName, c Change, keep string) (Account, error) {
+	a, err := s.change(ctx, name, c, keep)
+	if err != nil {
+		return Account{}, fmt.Errorf("account: change %s: %w", name, err)
+	}
+	return a, nil
+}
+
+func (s *Service) change(ctx context.Context, name auth.AccountName, c Change, keep string) (Account, error) {
+	if c.Role != nil {
+		if err := s.CheckRole(*c.Role); err != nil {
+			return Account{}, err
+		}
+	}
+	p := newPassword{want: c.Password}
+	if err := p.prepare(ctx, s.store); err != nil {
+		return Account{}, err
+	}
+	var err error
+	for range changeTries {
+		var a Account
+		if a, err = s.store.Account(ctx, name); err != nil {
+			break
+		}
+		if c.Version != 0 && c.Version != a.Version {
+			return Account{}, ErrConflict
+		}
+		if err := p.compare(ctx, s.store, a); err != nil {
+			return Account{}, err
+		}
+		next := c.apply(a, p.hash)
+		unlock := c.Unlock && (a.Locked || a.Failures > 0)
+		if next == a && !unlock {
+			return a, nil
+		}
+		if next, err = s.store.UpdateAccount(ctx, next, Update{Keep: keep, Unlock: unlock}, s.now()); err == nil {
+			s.changed(next, keep)
+			return next, nil
+		}
+		if !errors.Is(err, ErrConflict) {
+			break
+		}
+	}
+	return Account{}, err
+}
+
+// apply returns a with the changes made; hash is that of the new password.
+func (c Change) apply(a Account, hash string) Account {
+	if c.Password != nil {
+		a.Hash, a.MustChangePassword = hash, false
+	}
+	if c.Role != nil {
+		a.Role = *c.Role
+	}
+	if c.Enabled != nil {
+		a.Enabled = *c.Enabled
+	}
+	if c.MustChangePassword != nil {
+		a.MustChangePassword = *c.MustChangePassword
+	}
+	return a
+}
+
+// A newPassword is one on its way to become an account's.
+type newPassword struct {
+	want    *auth.Secret // nil: there is none
+	hash    string
+	history int    // former passwords it must differ from, beside the present one; 0 = from none
+	against string // the present hash that it was compared with
+}
+
+// prepare holds it against the rules and hashes it.
+func (p *newPassword) prepare(ctx context.Context, store Store) error {
+	if p.want == nil {
+		return nil
+	}
+	rules, err := store.Rules(ctx)
+	if err != nil {
+		return err
+	}
+	p.history = rules.History
+	if err := rules.CheckPassword(*p.want); err != nil {
+		return err
+	}
+	p.hash, err = Hash(*p.want)
+	return err
+}
+
+// compare returns ErrPasswordReused where a has or had this password. Another try
+// on the same account costs nothing.
+func (p *newPassword) compare(ctx context.Context, store Store, a Account) error {
+	if p.want == nil || p.history == 0 || p.against == a.Hash {
+		return nil
+	}
+	former, err := store.FormerHashes(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	for _, h := range append([]string{a.Hash}, former[:min(len(former), p.history)]...) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if Verify(h, *p.want) {
+			return ErrPasswordReused
+		}
+	}
+	p.against = a.Hash
+	return nil
+}
+
+// SetPassword is a Change of the password.
+func (s *Service) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret, keep string) error {
+	_, err := s.Change(ctx, name, Change{Password: &password}, keep)
+	return err
+}
+
+// SetRole is a Change of the role.
+func (s *Service) SetRole(ctx context.Context, name auth.AccountName, role auth.Role, keep string) error {
+	_, err := s.Change(ctx, name, Change{Role: &role}, keep)
+	return err
+}
+
+// SetEnabled is a Change of the state.
+func (s *Service) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
+	_, err := s.Change(ctx, name, Change{Enabled: &enabled}, "")
+	return err
+}
