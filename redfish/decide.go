@@ -10,11 +10,12 @@ import (
 type action int
 
 const (
-	actRefuse action = iota // answer with decision.err
-	actOpen                 // answer without asking who it is
-	actLogin                // the one POST that carries its credentials in the body
-	actToken                // look decision.token up, then go on
-	actBasic                // check account and password, then go on
+	actRefuse      action = iota // answer with decision.err
+	actOpen                      // answer without asking who it is
+	actLogin                     // the one POST that carries its credentials in the body
+	actToken                     // look decision.token up, then go on
+	actBasic                     // check account and password, then go on
+	actCertificate               // judge the certificate of the connection, then go on
 )
 
 // A decision is all that can be said of a request before anything is asked or
@@ -28,6 +29,12 @@ type decision struct {
 	token    auth.Secret
 	account  auth.AccountName
 	password auth.Secret
+}
+
+// A connection is what the request came over.
+type connection struct {
+	tls         bool
+	certificate bool // the client showed one, and the rules have it judged
 }
 
 // errNoCredentials is the 401 of a request that brought nothing usable.
@@ -44,7 +51,7 @@ var errPlain = general(http.StatusNotFound, "This resource can be reached over h
 // Authentication comes before routing and before any look at the body (DSP0266
 // 1.8.1, 13.3; its sole exception is the login). A path that cannot be read
 // one way is never open and never the login.
-func decide(method, rawPath string, header func(string) []string, tls bool) decision {
+func decide(method, rawPath string, header func(string) []string, on connection) decision {
 	d := decision{}
 	d.path, d.pathErr = Canonical(rawPath)
 	switch {
@@ -57,7 +64,7 @@ func decide(method, rawPath string, header func(string) []string, tls bool) deci
 		d.act = actOpen
 		return d
 	}
-	if !tls {
+	if !on.tls {
 		return refuse(d, errPlain)
 	}
 	if method == http.MethodPost && (d.place == placeSessions || d.place == placeMembers) {
@@ -66,7 +73,7 @@ func decide(method, rawPath string, header func(string) []string, tls bool) deci
 		d.act = actLogin
 		return d
 	}
-	return credentials(d, header)
+	return credentials(d, header, on)
 }
 
 func refuse(d decision, err error) decision {
@@ -76,8 +83,9 @@ func refuse(d decision, err error) decision {
 
 // credentials picks what a request is judged by. X-Auth-Token decides alone,
 // a bad one is not made good by anything else; an empty one is none (clients
-// are known to send a null token), two are never "the first wins".
-func credentials(d decision, header func(string) []string) decision {
+// are known to send a null token), two are never "the first wins". Then an
+// Authorization decides alone, and a certificate where there is neither.
+func credentials(d decision, header func(string) []string, on connection) decision {
 	tokens := header("X-Auth-Token")
 	if len(tokens) > 1 {
 		return refuse(d, errNoCredentials)
@@ -90,6 +98,10 @@ func credentials(d decision, header func(string) []string) decision {
 		return d
 	}
 	values := header("Authorization")
+	if len(values) == 0 && on.certificate {
+		d.act = actCertificate
+		return d
+	}
 	if len(values) != 1 {
 		return refuse(d, errNoCredentials)
 	}

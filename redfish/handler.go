@@ -130,7 +130,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, general(http.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large.", nil))
 		return
 	}
-	d := decide(r.Method, r.URL.EscapedPath(), r.Header.Values, h.secure(r))
+	d := decide(r.Method, r.URL.EscapedPath(), r.Header.Values, connection{
+		tls: h.secure(r), certificate: h.rules().Certificates && len(chain(r)) > 0,
+	})
 	switch d.act {
 	case actRefuse:
 		h.fail(w, r, d.err)
@@ -168,27 +170,6 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) *http.Request
 
 func (h *Handler) secure(r *http.Request) bool { return r.TLS != nil || h.cfg.BehindTLS }
 
-// authenticate asks the authority. A Basic request that a foreign page made a
-// browser send is refused: browsers add such credentials by themselves.
-func (h *Handler) authenticate(r *http.Request, d decision) (auth.Principal, error) {
-	if d.act == actToken {
-		s, err := h.cfg.Authority.Lookup(h.cfg.Listener, d.token.Reveal())
-		if err != nil {
-			return auth.Principal{}, err
-		}
-		p := s.Principal
-		p.SessionID = s.ID
-		return p, nil
-	}
-	if err := h.cross.Check(r); err != nil {
-		return auth.Principal{}, general(http.StatusForbidden, "Requests from pages of another origin are refused.", err)
-	}
-	return h.cfg.Authority.Check(r.Context(), auth.Attempt{
-		Kind: auth.Password, Account: d.account, Password: d.password,
-		Listener: h.cfg.Listener, Source: source(r),
-	})
-}
-
 // guarded routes a request whose caller is known.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p auth.Principal) {
 	if d.pathErr != nil {
@@ -196,6 +177,11 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p 
 		return
 	}
 	if err := checkODataVersion(r); err != nil {
+		h.fail(w, r, err)
+		return
+	}
+	r, err := h.gate(w, r, d, p)
+	if err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -207,12 +193,8 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p 
 	case placeMisspelt:
 		right := spelling(d.path)
 		h.fail(w, r, missing(d.path, "The URI is spelled "+right+"."))
-	case placeNothing:
-		h.fail(w, r, missing(d.path, ""))
 	default:
-		if err := h.own(w, r, d, p); err != nil {
-			h.fail(w, r, err)
-		}
+		h.serveOwn(w, r)
 	}
 }
 
@@ -222,7 +204,9 @@ func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
 	p := AsProblem(err)
 	switch p.Status {
 	case http.StatusUnauthorized:
-		setHeader(w.Header(), "WWW-Authenticate", h.challenge)
+		if h.rules().Basic == BasicEnabled {
+			setHeader(w.Header(), "WWW-Authenticate", h.challenge)
+		}
 	case http.StatusInternalServerError:
 		h.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "redfish request failed", slog.Any("error", err))
 	case http.StatusRequestEntityTooLarge:

@@ -21,27 +21,50 @@ const maxLoginBody = 16 << 10
 // maxContext bounds the text that a client leaves with its session.
 const maxContext = 1024
 
-// own answers for the resources below the SessionService.
-func (h *Handler) own(w http.ResponseWriter, r *http.Request, d decision, p auth.Principal) error {
-	var allow string
-	switch d.place {
-	case placeSessionService:
-		allow = "GET, HEAD"
-	case placeSessions:
-		allow = "GET, HEAD, POST"
-	case placeMembers:
-		allow = "POST"
-	case placeSession:
-		allow = "GET, HEAD, DELETE"
+// serveOwn answers for the SessionService and what is below it; who asks is in
+// the request's context.
+func (h *Handler) serveOwn(w http.ResponseWriter, r *http.Request) {
+	path, err := Canonical(r.URL.EscapedPath())
+	if err == nil {
+		p, _ := auth.PrincipalFrom(r.Context())
+		err = h.own(w, r, decision{path: path, place: locate(path)}, p)
 	}
+	if err != nil {
+		h.fail(w, r, err)
+	}
+}
+
+// allow lists the methods of a resource of ours, and names its type.
+func (h *Handler) allow(pl place) (allow, entity string) {
+	switch pl {
+	case placeSessionService:
+		if h.cfg.SetSessions != nil {
+			return "GET, HEAD, PATCH", "SessionService"
+		}
+		return "GET, HEAD", "SessionService"
+	case placeSessions:
+		return "GET, HEAD, POST", "SessionCollection"
+	case placeMembers:
+		return "POST", "SessionCollection"
+	case placeSession:
+		return "GET, HEAD, DELETE", "Session"
+	}
+	return "", ""
+}
+
+// own answers for one of the resources.
+func (h *Handler) own(w http.ResponseWriter, r *http.Request, d decision, p auth.Principal) error {
+	allow, entity := h.allow(d.place)
 	switch {
-	case d.place == placeMembers && (r.Method == http.MethodGet || r.Method == http.MethodHead):
-		return missing(d.path, "") // an alias for POST only
+	case allow == "", d.place == placeMembers && (r.Method == http.MethodGet || r.Method == http.MethodHead):
+		return missing(d.path, "") // Members is an alias for POST only
 	case r.Method == http.MethodOptions:
 		options(w, allow)
 		return nil
 	case !slices.Contains(strings.Split(allow, ", "), r.Method):
 		return notAllowed(allow)
+	case d.place != placeSession && !Privileged(entity, r.Method, p, false): // whose session, is for below
+		return auth.ErrForbidden
 	}
 	w.Header().Set("Allow", allow)
 	if err := checkAccept(r, "application/json"); err != nil {
@@ -51,14 +74,15 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request, d decision, p auth
 	if err != nil {
 		return err
 	}
-	switch d.place {
-	case placeSessionService:
-		h.sessionService(w, r)
-	case placeSessions:
+	switch {
+	case d.place == placeSessions:
 		return h.listSessions(w, r, p, only)
-	case placeSession:
+	case d.place == placeSession:
 		return h.session(w, r, p, d.path[len(sessionsURI)+1:])
+	case r.Method == http.MethodPatch:
+		return h.changeService(w, r)
 	}
+	serve(w, r, "SessionService.v1_2_0", serviceResource(h.rules()))
 	return nil
 }
 
@@ -75,17 +99,8 @@ func checkAccept(r *http.Request, types ...string) error {
 	return &Problem{Status: http.StatusNotAcceptable, Key: keyHeaderInvalid, Args: []string{"Accept"}}
 }
 
-func (h *Handler) sessionService(w http.ResponseWriter, r *http.Request) {
-	serve(w, r, "SessionService.v1_2_0", SessionService{
-		ODataID: sessionServiceURI, ODataType: sessionServiceType,
-		ID: "SessionService", Name: "Session Service",
-		ServiceEnabled: true, SessionTimeout: int64(h.rules().SessionIdle / time.Second),
-		Sessions: Ref{sessionsURI}, Status: Status{State: "Enabled", Health: "OK"},
-	})
-}
-
-// listSessions shows the sessions that the caller may read: its own, or all to
-// an Administrator (DSP0266 allows to filter a list so).
+// listSessions shows the sessions that the caller may read: its own, or all
+// with ConfigureManager (DSP0266 allows to filter a list so).
 func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request, p auth.Principal, only bool) error {
 	seen := slices.DeleteFunc(h.cfg.Authority.Sessions(h.cfg.Listener), func(s auth.Session) bool { return !mayRead(p, s) })
 	slices.SortFunc(seen, func(a, b auth.Session) int {
@@ -112,15 +127,18 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, p auth.Princip
 	if err != nil {
 		return sessionError(err, id)
 	}
-	if !mayRead(p, s) {
+	if !Privileged("Session", r.Method, p, sameAccount(p, s.Principal)) {
 		return auth.ErrForbidden
 	}
 	if r.Method != http.MethodDelete {
 		serve(w, r, "Session.v1_8_0", resource(s))
 		return nil
 	}
-	if m := strings.Join(r.Header.Values("If-Match"), ","); m != "" && !etagListed(m, etag(encode(resource(s))), true) {
-		return &Problem{Status: http.StatusPreconditionFailed, Key: keyPreconditionFailed}
+	if err := CheckMatch(r, etag(encode(resource(s)))); err != nil {
+		return err
+	}
+	if h.rules().SessionsDisabled {
+		return auth.ErrServiceDisabled // SessionService.v1_2_0, ServiceEnabled: nor are sessions deleted
 	}
 	if err := h.cfg.Authority.Logout(r.Context(), p, id); err != nil {
 		return sessionError(err, id)
@@ -141,7 +159,7 @@ func sessionError(err error, id string) error {
 }
 
 func mayRead(p auth.Principal, s auth.Session) bool {
-	return p.Role == auth.Administrator || p.AccountID == s.Principal.AccountID && p.Account == s.Principal.Account
+	return Privileged("Session", http.MethodGet, p, sameAccount(p, s.Principal))
 }
 
 // resource is the wire form of a session.
@@ -187,6 +205,9 @@ func etag(body []byte) string {
 // login answers the POST that makes a session.
 func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 	a, err := h.readLogin(w, r)
+	if err == nil && h.rules().SessionsDisabled {
+		err = auth.ErrServiceDisabled
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return
@@ -202,10 +223,12 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 	head := w.Header()
 	head.Set("X-Auth-Token", a.Token.Reveal())
 	head.Set("Location", h.location(r, s.ID))
-	body := encode(resource(s))
-	describedBy(head, "Session.v1_8_0")
-	setHeader(head, "ETag", etag(body))
-	writeBody(w, r, http.StatusCreated, "application/json", body)
+	made := resource(s)
+	tag := etag(encode(made))
+	if s.Principal.MustChangePassword { // DSP0266 1.20.0, 13.3.7.1
+		made.ExtendedInfo = []Message{PasswordChangeRequired(s.Principal.Account).message()}
+	}
+	WriteResource(w, r, http.StatusCreated, encode(made), tag)
 }
 
 // refusedLogin is the same answer for an unknown account, a wrong password, a

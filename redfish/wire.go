@@ -60,14 +60,16 @@ type ServiceRootLinks struct {
 
 // SessionService describes the sessions of a service.
 type SessionService struct {
-	ODataID        string `json:"@odata.id"`
-	ODataType      string `json:"@odata.type"`
-	ID             string `json:"Id"`
-	Name           string `json:"Name"`
-	ServiceEnabled bool   `json:"ServiceEnabled"`
-	SessionTimeout int64  `json:"SessionTimeout"` // idle, seconds
-	Sessions       Ref    `json:"Sessions"`
-	Status         Status `json:"Status"`
+	ODataID                       string `json:"@odata.id"`
+	ODataType                     string `json:"@odata.type"`
+	ID                            string `json:"Id"`
+	Name                          string `json:"Name"`
+	ServiceEnabled                bool   `json:"ServiceEnabled"`
+	SessionTimeout                int64  `json:"SessionTimeout"`                   // idle, seconds
+	AbsoluteSessionTimeout        int64  `json:"AbsoluteSessionTimeout,omitempty"` // seconds; absent where not enabled
+	AbsoluteSessionTimeoutEnabled bool   `json:"AbsoluteSessionTimeoutEnabled"`
+	Sessions                      Ref    `json:"Sessions"`
+	Status                        Status `json:"Status"`
 }
 
 // Status is the state and health of a resource.
@@ -100,6 +102,10 @@ type Session struct {
 	CreatedTime           string   `json:"CreatedTime,omitempty"`
 	ExpirationTime        string   `json:"ExpirationTime,omitempty"`
 	Roles                 []string `json:"Roles,omitempty"`
+
+	// ExtendedInfo tells that the account must change its password; in the
+	// answer to a login alone.
+	ExtendedInfo []Message `json:"@Message.ExtendedInfo,omitempty"`
 }
 
 // loginBody is what a login POST carries. Context is left with the session
