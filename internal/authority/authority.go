@@ -3,6 +3,7 @@ package authority
 import (
 	"context"
 	"crypto/rand"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,6 +14,7 @@ import (
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/session"
+	"github.com/postern/postern/internal/trust"
 )
 
 // Audit is where attempts are recorded. Append returns when the record is on stable
@@ -20,6 +22,19 @@ import (
 type Audit interface {
 	Append(ctx context.Context, r audit.Record) error
 	Note(r audit.Record)
+}
+
+// Trust judges client certificates and knows whose they are.
+type Trust interface {
+	Judge(ctx context.Context, listener string, chain []*x509.Certificate) (trust.Verdict, error)
+	JudgeLeaf(ctx context.Context, listener string, chain []*x509.Certificate) (trust.Verdict, error)
+	AccountByFingerprint(ctx context.Context, f trust.Fingerprint) (trust.AccountCertificate, error)
+	Generation() uint64
+}
+
+// Roles knows what a role gives now, without I/O: false for one that is not there.
+type Roles interface {
+	Privileges(r auth.Role) (auth.Privileges, bool)
 }
 
 // DefaultQueue is how many password checks may wait for a slot.
@@ -30,6 +45,13 @@ type Config struct {
 	Accounts account.Store
 	Sessions *session.Table // loaded
 	Audit    Audit
+	// Trust is who judges client certificates; nil means that none is good.
+	Trust Trust
+	// Roles gives roles their privileges; nil means the predefined ones alone.
+	Roles Roles
+	// Host is the name of a listener that a User Principal Name must be of
+	// (trust.UPNUser); nil means that no such name is anybody's.
+	Host func(listener string) string
 	// HashSlots is how many password hashes may be computed at once, 19 MiB and one
 	// core each; zero means half of the cores, at least one.
 	HashSlots int

@@ -53,6 +53,8 @@ var (
 // A Store keeps sessions on stable storage: what it acknowledged survives a
 // crash. It is safe for concurrent use.
 type Store interface {
+	RuleStore
+
 	// CreateSession adds r, if its account is enabled and still has r.Version and
 	// neither account nor listener has as many sessions as l allows, all decided in
 	// the transaction that adds it: auth.ErrSessionLimit, ErrStale, ErrExists.

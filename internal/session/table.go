@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -87,6 +89,9 @@ type Table struct {
 	// session can slip into the index that its account's change has just ended.
 	admit sync.RWMutex
 
+	ruleMu sync.Mutex                                // held while rules is replaced
+	rules  atomic.Pointer[map[string]*ListenerRules] // by listener; what it points to is fixed
+
 	flush sync.Mutex    // one flush at a time; guards the entries' stored times
 	wake  chan struct{} // tells Run of endings
 
@@ -105,12 +110,18 @@ func New(c Config) (*Table, error) {
 	}
 	t := &Table{cfg: c.withDefaults(), wake: make(chan struct{}, 1)}
 	t.init()
+	t.rules.Store(&map[string]*ListenerRules{})
 	return t, nil
 }
 
-// Load fills the index from the store. Call it once, before the first use. What has
+// Load reads the rules of the listeners and fills the index from the store. Call it once, before the first use. What has
 // expired meanwhile is good for nothing, and is ended by the first Flush.
 func (t *Table) Load(ctx context.Context) error {
+	rules, err := t.cfg.Store.ListenerRules(ctx)
+	if err != nil {
+		return fmt.Errorf("session: load rules: %w", err)
+	}
+	t.putRules(rules...)
 	rows, err := t.cfg.Store.Sessions(ctx)
 	if err != nil {
 		return fmt.Errorf("session: load: %w", err)
@@ -123,6 +134,47 @@ func (t *Table) Load(ctx context.Context) error {
 		t.insert(r)
 	}
 	return nil
+}
+
+// Rules returns the rules of a listener that are in force. It does no I/O and does
+// not allocate.
+func (t *Table) Rules(listener string) ListenerRules {
+	if r := (*t.rules.Load())[listener]; r != nil {
+		return *r
+	}
+	r := DefaultRules(listener)
+	r.Idle, r.Lifetime = t.cfg.Idle, t.cfg.Lifetime
+	return r
+}
+
+// SetRules stores r and puts it in force: ErrBadRules, ErrConflict,
+// auth.ErrUnavailable. r.Version is the one the rules were thought out for.
+func (t *Table) SetRules(ctx context.Context, r ListenerRules) (ListenerRules, error) {
+	if err := r.Check(); err != nil {
+		return ListenerRules{}, err
+	}
+	r, err := t.cfg.Store.SetListenerRules(ctx, r, t.cfg.Now())
+	if errors.Is(err, ErrConflict) {
+		return ListenerRules{}, err
+	}
+	if err != nil {
+		return ListenerRules{}, fmt.Errorf("session: %w: set rules: %w", auth.ErrUnavailable, err)
+	}
+	t.putRules(r)
+	return r, nil
+}
+
+// putRules puts rs in force, each where it is newer than what is there.
+func (t *Table) putRules(rs ...ListenerRules) {
+	t.ruleMu.Lock()
+	defer t.ruleMu.Unlock()
+	next := maps.Clone(*t.rules.Load())
+	for _, r := range rs {
+		if old := next[r.Listener]; old == nil || old.Version < r.Version {
+			next[r.Listener] = &r
+		}
+	}
+	t.rules.Store(&next)
 }
 
 // Known reports whether a session with that id is in the table, expired or not.
