@@ -1,6 +1,6 @@
-// Package redfish serves the Redfish resources that administer a service itself:
-// AccountService with its accounts, roles and certificates, CertificateService,
-// and the registries and schemas that the answers name. It keeps nothing: what
-// it shows and changes is behind a Desk, which a server's administration and a
-// simulated device both are.
+// Package redfish serves the resources of a Redfish service that show and
+// change what Postern administers: the AccountService with accounts, roles and
+// certificates, the CertificateService, the service root and the documents that
+// describe the service. It stands behind the logins of a redfish.Handler, takes
+// the principal from the context, and keeps nothing itself: a Desk does.
 package redfish
