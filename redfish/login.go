@@ -291,3 +291,7 @@ func (a answer) said() string {
 	}
 	return shorten(text)
 }
+
+// Said returns what the body of an error answer says to a person, in one short
+// line; "" where it holds no Redfish error.
+func Said(body []byte) string { return answer{body: body}.said() }

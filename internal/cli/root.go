@@ -67,9 +67,11 @@ func (a *app) root() *cobra.Command {
 	complete(root, "log-format", "text", "json")
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.simCommand(),
+		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(), a.sessionsCommand(),
 		a.targetCommand(), a.accountCommand(), a.auditCommand(),
 		a.versionCommand(), exitStatusTopic(),
 	)
+	root.AddCommand(a.callCommands()...)
 	strictTopics(root)
 	return root
 }

@@ -29,6 +29,8 @@ type Device interface {
 	List(ctx context.Context, l auth.Login) ([]auth.Listed, error)
 	// End ends another session with the rights of l.
 	End(ctx context.Context, l auth.Login, location string) error
+	// Idle returns how long a session may go unused; 0 = the device does not tell.
+	Idle(ctx context.Context, l auth.Login) (time.Duration, error)
 }
 
 // A Target is a device and an account there.
@@ -43,6 +45,8 @@ type Target struct {
 	Device     Device
 	// Transport carries the calls. It verifies the device's certificate.
 	Transport http.RoundTripper
+	// Says returns what the body of an error answer says to a person; "" = nothing.
+	Says func(body []byte) string
 }
 
 // key is what the saved logins of t are found by.
@@ -232,4 +236,25 @@ func (e *Owed) Unwrap() error { return e.Err }
 func isOwed(err error) bool {
 	_, ok := errors.AsType[*Owed](err)
 	return ok
+}
+
+// Live is Login, and asks the device whether a saved login still lives.
+func (c *Client) Live(ctx context.Context, t Target) (saved.Login, error) {
+	l, fresh, err := c.Login(ctx, t)
+	if err != nil || fresh {
+		return l, err
+	}
+	l, _, err = c.renew(ctx, t, l)
+	return l, err
+}
+
+// Headers returns the headers that carry a login, for another program.
+func (c *Client) Headers(t Target, l saved.Login) map[string]string {
+	r := &http.Request{Header: http.Header{}}
+	t.Device.Attach(r, l.Login)
+	out := map[string]string{}
+	for name, values := range r.Header {
+		out[name] = values[0]
+	}
+	return out
 }

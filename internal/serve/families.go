@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/client"
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/gateway"
 	"github.com/postern/postern/internal/lease"
@@ -27,11 +28,14 @@ type family struct {
 	// writeError answers with a status and a sentence in the family's form; an
 	// empty sentence is an internal error.
 	writeError func(w http.ResponseWriter, r *http.Request, status int, text string)
+	// says returns what the body of a device's error says to a person; "" = nothing.
+	says func(body []byte) string
 }
 
 // A device is one target as its family sees it.
 type device struct {
 	lease     lease.Device
+	client    client.Device
 	gateway   gateway.Family
 	budget    int  // of the profile
 	basicFree bool // HTTP Basic opens no session
@@ -81,6 +85,7 @@ func redfishFamily() family {
 				Authority: c.authority, Listener: c.listener, Profile: p, Next: c.next, Open: c.open, Log: c.log,
 			})
 		},
+		says: redfish.Said,
 		writeError: func(w http.ResponseWriter, r *http.Request, status int, text string) {
 			if text == "" {
 				redfish.WriteError(w, r, errors.New(http.StatusText(status))) // a bare internal error
@@ -101,7 +106,7 @@ func redfishDevice(t target.Target, data, fresh http.RoundTripper, now func() ti
 		return device{}, err
 	}
 	return device{
-		lease: d, gateway: redfishGateway{p, d}, budget: p.Budget(), basicFree: !p.BasicOpensSession(),
+		lease: d, client: d, gateway: redfishGateway{p, d}, budget: p.Budget(), basicFree: !p.BasicOpensSession(),
 	}, nil
 }
 

@@ -1,0 +1,138 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/client"
+	"github.com/postern/postern/internal/saved"
+	"github.com/postern/postern/internal/serve"
+	"github.com/postern/postern/internal/target"
+)
+
+// clientFlags describe the device of a client command where T is a URL, or
+// somebody else than the target's own account.
+type clientFlags struct {
+	deviceFlags
+	method string
+}
+
+func (f *clientFlags) add(cmd *cobra.Command) {
+	f.deviceFlags.add(cmd)
+	cmd.Flags().StringVar(&f.method, "auth", "auto", "how to log in: auto, session or basic")
+	complete(cmd, "auth", "auto", "session", "basic")
+}
+
+// A device is the T of a client command, with the logins kept for it.
+type device struct {
+	client.Target
+	*client.Client
+	close func() error
+}
+
+// onDevice calls f with the device that t names: a target of the store, or a URL.
+func (a *app) onDevice(cmd *cobra.Command, f clientFlags, t string, do func(context.Context, *device) error) error {
+	ctx := cmd.Context()
+	dir, err := a.dataDir()
+	if err != nil {
+		return err
+	}
+	book, err := saved.Open(serve.ClientBook(dir))
+	if err != nil {
+		return err
+	}
+	d, err := a.findDevice(ctx, f, t, dir, book)
+	if err != nil {
+		return err
+	}
+	return errors.Join(deviceFault(do(ctx, d), d.Target), d.close())
+}
+
+func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book *saved.Book) (*device, error) {
+	log, err := newLogger(a.stderr, "warn", a.logFormat)
+	if err != nil {
+		return nil, err
+	}
+	d := &device{Client: client.New(book, nil), close: func() error { return nil }}
+	var described target.Target
+	var credential func(context.Context) (auth.Credential, error)
+	if strings.Contains(t, "://") {
+		if described, err = f.byURL(t, book); err != nil {
+			return nil, err
+		}
+	} else {
+		stored, err := serve.OpenStored(ctx, dir, t, log)
+		if errors.Is(err, serve.ErrNoTarget) {
+			return nil, usage("postern target list shows those there are; a device that is none of them is named by its URL", "no target %q", t)
+		} else if err != nil {
+			return nil, err
+		}
+		described, credential, d.close = stored.Target, stored.Credential, stored.Close
+		if f.user != "" {
+			described.Account, credential = auth.AccountName(f.user), nil
+		}
+	}
+	described.Method = auth.Method(f.method)
+	if credential == nil {
+		account := described.Account
+		credential = func(context.Context) (auth.Credential, error) {
+			password, err := a.readSecret(f.secret, fmt.Sprintf("password of %s at %s", account, described.URL), false)
+			return auth.Credential{Account: account, Password: password}, err
+		}
+	}
+	if d.Target, err = serve.ClientTarget(described, credential, log); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// byURL describes a device that only the command line knows. Without --user it
+// is the account of the one login that is saved for the URL.
+func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
+	flags := f.deviceFlags
+	flags.url = t
+	if flags.user == "" {
+		all, err := book.Logins("")
+		if err != nil {
+			return target.Target{}, err
+		}
+		users := map[auth.AccountName]bool{}
+		for _, l := range all {
+			if l.URL == strings.TrimSuffix(t, "/") {
+				users[l.Account] = true
+				flags.user = string(l.Account)
+			}
+		}
+		if len(users) > 1 {
+			return target.Target{}, usage("say which one with --user", "there are saved logins of several accounts at %s", t)
+		}
+	}
+	return flags.describe("device")
+}
+
+// deviceFault gives an error of a device its exit status and a hint.
+func deviceFault(err error, t client.Target) error {
+	if err == nil {
+		return nil
+	}
+	if le, ok := errors.AsType[*auth.LoginError](err); ok {
+		switch {
+		case le.Full:
+			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" shows who has them")
+		case le.Outcome == auth.Refused:
+			return &failure{status: exitRefused, err: err, hint: "the password was sent once and is not tried again: correct it before the device locks the account"}
+		}
+	}
+	if _, ok := errors.AsType[*target.PinError](err); ok || strings.Contains(err.Error(), "tls: failed to verify certificate") {
+		return &failure{status: exitRefused, err: err, hint: "nothing was sent; compare the certificate with the device's own display, then use --pin or --ca-file"}
+	}
+	if _, ok := errors.AsType[*client.Owed](err); ok {
+		return hinted(err, "it is remembered: the next login or logout at the device tries again")
+	}
+	return err
+}
