@@ -6,33 +6,20 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
+	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/trust"
 )
-
-// An Account is somebody whom a device knows.
-type Account struct {
-	Name     auth.AccountName
-	Password auth.Secret
-	Role     auth.Role
-}
-
-// An account is an Account with what the device remembers of its logins.
-type account struct {
-	Account
-	id     string
-	failed int       // wrong passwords in a row
-	locked bool      // by the lockout
-	until  time.Time // when the lock ends; zero: it does not
-}
 
 // A session takes a slot until it is ended or expires.
 type session struct {
 	auth.Session
+	owner *known
 	token [sha256.Size]byte
 	inUse *list.Element // in authority.byUse
 	inAge *list.Element // in authority.byAge
@@ -41,16 +28,23 @@ type session struct {
 // An authority decides who may log in to one device: redfish.Authority, with
 // everything in memory. Safe for concurrent use.
 type authority struct {
-	slots      int // negative: no limit
-	idle       time.Duration
-	lockout    int // 0: never
-	lockoutFor time.Duration
-	faults     *faults
-	journal    *journal
-	now        func() time.Time // the device's clock
+	slots   int // negative: no limit
+	faults  *faults
+	journal *journal
+	now     func() time.Time // the device's clock
+	host    string           // the device's name, for the names in certificates
+	trust   *trust.Service   // whose Store this is
+	// changed is told of resources that came, changed or went. It is called with
+	// mu held: it must not wait, and not call the authority.
+	changed func(c change, uri, kind string)
 
 	mu       sync.Mutex // guards all below
-	accounts []*account
+	accounts []*known
+	lastID   int                      // of an account
+	roles    map[auth.Role]admin.Role // that are not predefined
+	logins   account.Rules
+	rules    admin.ListenerRules
+	cas      []trust.Record // the oldest first
 	byToken  map[[sha256.Size]byte]*session
 	byID     map[string]*session
 	byUse    *list.List // least recently used first: the first to expire
@@ -58,18 +52,32 @@ type authority struct {
 	strays   int        // calls with a living token, for the fault stray-401
 }
 
-func newAuthority(cfg Config, f *faults, j *journal) *authority {
+func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	a := &authority{
-		slots: cfg.Slots, idle: cfg.Idle, lockout: cfg.Lockout, lockoutFor: cfg.LockoutFor,
-		faults: f, journal: j, now: cfg.clock,
+		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name,
+		changed: func(change, string, string) {},
+		roles:   make(map[auth.Role]admin.Role), logins: account.DefaultRules(),
+		rules: admin.ListenerRules{
+			Listener: listener, SessionIdle: cfg.Idle, Basic: admin.BasicEnabled, Mapping: admin.MapCommonName, Version: 1,
+		},
 		byToken: make(map[[sha256.Size]byte]*session), byID: make(map[string]*session),
 		byUse: list.New(), byAge: list.New(),
 	}
-	for i, acc := range cfg.accounts() {
-		a.accounts = append(a.accounts, &account{Account: acc, id: strconv.Itoa(i + 1)})
+	a.logins.Threshold, a.logins.Duration, a.logins.ResetAfter = cfg.Lockout, cfg.LockoutFor, 0
+	for _, n := range cfg.accounts() {
+		a.add(n, false)
 	}
-	return a
+	return a, a.trustIn(cfg)
 }
+
+// A change is what happened to a resource of the authority.
+type change int
+
+const (
+	added change = iota
+	altered
+	removed
+)
 
 // Login makes a session. auth.ErrBadCredentials; auth.ErrSessionLimit where all
 // slots are taken, which only somebody with the right password learns.
@@ -79,7 +87,10 @@ func (a *authority) Login(ctx context.Context, try auth.Attempt) (auth.Session, 
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expire()
-	acc, err := a.check(try)
+	if a.rules.SessionsDisabled {
+		return auth.Session{}, auth.ErrServiceDisabled
+	}
+	k, err := a.check(try)
 	if err != nil {
 		return auth.Session{}, err
 	}
@@ -87,27 +98,44 @@ func (a *authority) Login(ctx context.Context, try auth.Attempt) (auth.Session, 
 		n.full = true
 		return auth.Session{}, auth.ErrSessionLimit
 	}
-	s := a.open(acc, try)
+	s := a.open(k, try)
 	n.event, n.session = eventLogin, s.ID
-	return s.Session, nil
+	return a.show(s), nil
 }
 
 // open enters a new session; a.mu is held.
-func (a *authority) open(acc *account, try auth.Attempt) *session {
+func (a *authority) open(k *known, try auth.Attempt) *session {
 	now := a.now()
-	id := a.newID(try.SessionID)
 	s := &session{
 		Session: auth.Session{
-			ID:        id,
-			Principal: acc.principal(id),
-			Listener:  try.Listener, Source: try.Source, Context: try.Context,
-			Created: now, LastUsed: now, Idle: a.idle,
+			ID: a.newID(try.SessionID), Listener: try.Listener, Source: try.Source, Context: try.Context,
+			Created: now, LastUsed: now,
 		},
+		owner: k,
 		token: sha256.Sum256([]byte(try.Token.Reveal())),
 	}
-	a.byToken[s.token], a.byID[id] = s, s
+	a.byToken[s.token], a.byID[s.ID] = s, s
 	s.inUse, s.inAge = a.byUse.PushBack(s), a.byAge.PushBack(s)
 	return s
+}
+
+// show returns a session as it is now: what its account may do and how long it
+// lives can change; a.mu is held.
+func (a *authority) show(s *session) auth.Session {
+	out := s.Session
+	out.Principal = a.principal(s.owner, s.ID)
+	out.Idle = a.rules.SessionIdle
+	if a.rules.SessionLifetime > 0 {
+		out.Expires = s.Created.Add(a.rules.SessionLifetime)
+	}
+	return out
+}
+
+func (a *authority) principal(k *known, session string) auth.Principal {
+	return auth.Principal{
+		Account: k.Name, AccountID: k.id, Role: k.Role, SessionID: session,
+		Privileges: a.privilegesOf(k.Role), MustChangePassword: k.MustChangePassword,
+	}
 }
 
 func (a *authority) newID(wanted string) string {
@@ -126,54 +154,62 @@ func (a *authority) newID(wanted string) string {
 	return wanted
 }
 
-// Check judges an HTTP Basic call. It opens no session and takes no slot.
+// Check judges an HTTP Basic call, or a client certificate. It opens no session
+// and takes no slot.
 func (a *authority) Check(ctx context.Context, try auth.Attempt) (auth.Principal, error) {
+	if try.Kind == auth.Certificate {
+		return a.certified(ctx, try.Chain)
+	}
 	noteFrom(ctx).user = string(try.Account)
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	acc, err := a.check(try)
+	k, err := a.check(try)
 	if err != nil {
 		return auth.Principal{}, err
 	}
-	return acc.principal(""), nil
-}
-
-func (a *account) principal(session string) auth.Principal {
-	privileges, _ := auth.PredefinedPrivileges(a.Role)
-	return auth.Principal{Account: a.Name, AccountID: a.id, Role: a.Role, Privileges: privileges, SessionID: session}
+	return a.principal(k, ""), nil
 }
 
 // check compares the password and keeps the lockout; a.mu is held, so that no
 // number of parallel tries gets past it. A locked account refuses the right
 // password too, and looks like a wrong one.
-func (a *authority) check(try auth.Attempt) (*account, error) {
-	i := slices.IndexFunc(a.accounts, func(acc *account) bool { return acc.Name == try.Account })
-	if i < 0 {
+func (a *authority) check(try auth.Attempt) (*known, error) {
+	k := a.find(try.Account)
+	if k == nil || k.disabled {
 		return nil, auth.ErrBadCredentials
 	}
-	acc := a.accounts[i]
-	a.unlock(acc)
-	if acc.locked {
+	a.unlock(k)
+	if k.locked {
 		return nil, auth.ErrBadCredentials
 	}
-	if acc.Password.Equal(try.Password) {
-		acc.failed = 0
-		return acc, nil
+	if k.Password.Equal(try.Password) {
+		k.failed = 0
+		return k, nil
 	}
-	acc.failed++
-	if a.lockout > 0 && acc.failed >= a.lockout {
-		acc.locked = true
-		if a.lockoutFor > 0 {
-			acc.until = a.now().Add(a.lockoutFor)
-		}
-	}
+	a.fail(k)
 	return nil, auth.ErrBadCredentials
 }
 
+// fail counts a wrong password; a.mu is held.
+func (a *authority) fail(k *known) {
+	now := a.now()
+	if reset := a.logins.ResetAfter; reset > 0 && now.Sub(k.failedAt) >= reset {
+		k.failed = 0
+	}
+	k.failed++
+	k.failedAt = now
+	if a.logins.Threshold > 0 && k.failed >= a.logins.Threshold {
+		k.locked = true
+		if a.logins.Duration > 0 {
+			k.until = now.Add(a.logins.Duration)
+		}
+	}
+}
+
 // unlock ends a lock whose time has passed; a.mu is held.
-func (a *authority) unlock(acc *account) {
-	if acc.locked && !acc.until.IsZero() && !a.now().Before(acc.until) {
-		acc.locked, acc.failed, acc.until = false, 0, time.Time{}
+func (a *authority) unlock(k *known) {
+	if k.locked && !k.until.IsZero() && !a.now().Before(k.until) {
+		k.locked, k.failed, k.until = false, 0, time.Time{}
 	}
 }
 
@@ -193,7 +229,7 @@ func (a *authority) Lookup(_, token string) (auth.Session, error) {
 	}
 	s.LastUsed = a.now()
 	a.byUse.MoveToBack(s.inUse)
-	return s.Session, nil
+	return a.show(s), nil
 }
 
 // owner returns whose session a token is, without renewing it; "" for none.
@@ -202,7 +238,7 @@ func (a *authority) owner(token string) (user, id string) {
 	defer a.mu.Unlock()
 	a.expire()
 	if s := a.byToken[sha256.Sum256([]byte(token))]; s != nil {
-		return string(s.Principal.Account), s.ID
+		return string(s.owner.Name), s.ID
 	}
 	return "", ""
 }
@@ -214,7 +250,7 @@ func (a *authority) Sessions(string) []auth.Session {
 	a.expire()
 	all := make([]auth.Session, 0, len(a.byID))
 	for e := a.byAge.Front(); e != nil; e = e.Next() {
-		all = append(all, e.Value.(*session).Session)
+		all = append(all, a.show(e.Value.(*session)))
 	}
 	return all
 }
@@ -225,12 +261,12 @@ func (a *authority) Session(_, id string) (auth.Session, error) {
 	defer a.mu.Unlock()
 	a.expire()
 	if s := a.byID[id]; s != nil {
-		return s.Session, nil
+		return a.show(s), nil
 	}
 	return auth.Session{}, auth.ErrNoSession
 }
 
-// Logout ends a session: the caller's own, or anybody's for an Administrator.
+// Logout ends a session: the caller's own, or anybody's with ConfigureManager.
 func (a *authority) Logout(ctx context.Context, by auth.Principal, id string) error {
 	n := noteFrom(ctx)
 	a.mu.Lock()
@@ -240,14 +276,14 @@ func (a *authority) Logout(ctx context.Context, by auth.Principal, id string) er
 	switch {
 	case s == nil:
 		return auth.ErrNoSession
-	case by.Role != auth.Administrator && by.Account != s.Principal.Account:
+	case !by.Privileges.Has(auth.ConfigureManager) && by.Account != s.owner.Name:
 		return auth.ErrForbidden
 	case a.faults.logoutRefused != 0:
 		n.logoutRefused = true
 		return auth.ErrUnavailable
 	}
 	a.remove(s)
-	n.event, n.session, n.user = eventLogout, id, string(s.Principal.Account)
+	n.event, n.session, n.user = eventLogout, id, string(s.owner.Name)
 	return nil
 }
 
@@ -256,8 +292,12 @@ func (a *authority) Logout(ctx context.Context, by auth.Principal, id string) er
 // never seen, and its slot is free.
 func (a *authority) expire() {
 	now := a.now()
-	a.expireList(a.byUse, func(s *session) bool { return now.Sub(s.LastUsed) >= a.idle })
-	if limit := a.faults.earlyExpiry; limit > 0 {
+	a.expireList(a.byUse, func(s *session) bool { return now.Sub(s.LastUsed) >= a.rules.SessionIdle })
+	limit := a.rules.SessionLifetime
+	if early := a.faults.earlyExpiry; early > 0 && (limit == 0 || early < limit) {
+		limit = early
+	}
+	if limit > 0 {
 		a.expireList(a.byAge, func(s *session) bool { return now.Sub(s.Created) >= limit })
 	}
 }
@@ -271,7 +311,7 @@ func (a *authority) expireList(l *list.List, over func(*session) bool) {
 // lose ends a session that nobody logged out of.
 func (a *authority) lose(s *session) {
 	a.remove(s)
-	a.journal.write(line{Event: eventExpired, User: string(s.Principal.Account), Session: s.ID})
+	a.journal.write(line{Event: eventExpired, User: string(s.owner.Name), Session: s.ID})
 }
 
 func (a *authority) remove(s *session) {
@@ -293,22 +333,9 @@ func (a *authority) state() (sessions int, locked bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expire()
-	for _, acc := range a.accounts {
-		a.unlock(acc)
-		locked = locked || acc.locked
+	for _, k := range a.accounts {
+		a.unlock(k)
+		locked = locked || k.locked
 	}
 	return len(a.byID), locked
-}
-
-// locked reports whether the account with that id is locked.
-func (a *authority) locked(id string) bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for _, acc := range a.accounts {
-		if acc.id == id {
-			a.unlock(acc)
-			return acc.locked
-		}
-	}
-	return false
 }

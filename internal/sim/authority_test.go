@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/redfish"
 )
 
 // A clock is a time that only the test moves.
@@ -149,7 +150,7 @@ func TestLockoutForGood(t *testing.T) {
 	c := newClock()
 	r := start(t, Config{
 		Lockout: 1, Now: c.now,
-		Accounts: []Account{{Name: "other", Password: auth.NewSecret("other-Pass.1"), Role: auth.ReadOnly}},
+		Accounts: []Account{{Name: "other", Password: auth.NewSecret("other-Pass.1"), Role: auth.Administrator}},
 	})
 	var wg sync.WaitGroup
 	for range 8 {
@@ -162,7 +163,7 @@ func TestLockoutForGood(t *testing.T) {
 	if p := r.loginAs(testUser, testPassword); p.status != 401 {
 		t.Errorf("the lock ended: %d", p.status)
 	}
-	p := r.do("GET", accountsPath+"/1", "", basicAs("other", "other-Pass.1"))
+	p := r.do("GET", redfish.AccountURI(testUser), "", basicAs("other", "other-Pass.1"))
 	if p.member("Locked") != "true" || p.member("Password") != "null" || p.member("UserName") != `"root"` {
 		t.Errorf("account: %s", p.body)
 	}
@@ -231,8 +232,8 @@ func TestConfigErrors(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"no user":         {Password: pw},
 		"no password":     {User: "root"},
-		"same name twice": {User: "root", Password: pw, Accounts: []Account{{"root", pw, auth.ReadOnly}}},
-		"no role":         {User: "root", Password: pw, Accounts: []Account{{"x", pw, ""}}},
+		"same name twice": {User: "root", Password: pw, Accounts: []Account{{Name: "root", Password: pw, Role: auth.ReadOnly}}},
+		"no role":         {User: "root", Password: pw, Accounts: []Account{{Name: "x", Password: pw}}},
 		"negative idle":   {User: "root", Password: pw, Idle: -1},
 		"lockout":         {User: "root", Password: pw, Lockout: -1},
 		"lockout time":    {User: "root", Password: pw, LockoutFor: -1},

@@ -22,6 +22,8 @@ type Config struct {
 	// User and Password are the device's Administrator; both are needed.
 	User     auth.AccountName
 	Password auth.Secret
+	// MustChangePassword makes that password one that must be changed first.
+	MustChangePassword bool
 	// Accounts are further ones; names must differ.
 	Accounts []Account
 
@@ -39,6 +41,13 @@ type Config struct {
 	Lockout int
 	// LockoutFor is how long a lock holds. 0: for as long as the device runs.
 	LockoutFor time.Duration
+	// ClientCAs are CAs in PEM, one certificate each. With at least one, client
+	// certificates are asked for and name their account in their CN; the living
+	// tree lets an Administrator change all of this.
+	ClientCAs []string
+	// ServerCertificates is what the living tree shows, and lets an Administrator
+	// replace, of the certificate in the device's handshakes. nil: nothing.
+	ServerCertificates ServerCertificates
 	// ClockOffset is added to the true time on the device's clock: in its Date
 	// header and in every time it tells. Timeouts are not affected.
 	ClockOffset time.Duration
@@ -115,7 +124,8 @@ func (c *Config) check() error {
 
 // accounts returns all of them, the Administrator first.
 func (c *Config) accounts() []Account {
-	return append([]Account{{c.User, c.Password, auth.Administrator}}, c.Accounts...)
+	first := Account{Name: c.User, Password: c.Password, Role: auth.Administrator, MustChangePassword: c.MustChangePassword}
+	return append([]Account{first}, c.Accounts...)
 }
 
 // clock is the device's clock.

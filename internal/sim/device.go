@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	service "github.com/postern/postern/internal/service/redfish"
 	"github.com/postern/postern/redfish"
 )
 
@@ -39,21 +40,45 @@ func New(cfg Config) (*Device, error) {
 	d := newResources(cfg)
 	d.faults = &f
 	d.journal = &journal{w: cfg.Journal, now: cfg.Now, log: cfg.Log}
-	d.auth = newAuthority(cfg, d.faults, d.journal)
-	if cfg.Tree.living {
-		d.addAccounts()
+	if d.auth, err = newAuthority(cfg, d.faults, d.journal); err != nil {
+		return nil, err
 	}
-	guarded := http.HandlerFunc(d.serve)
-	d.inner, err = redfish.New(redfish.Config{
-		Authority: d.auth, Listener: listener, Profile: redfish.Generic(), Next: guarded, Open: guarded,
-		Realm: cfg.Name, Log: cfg.Log,
-		Rules: func() redfish.Rules { return redfish.Rules{SessionIdle: cfg.Idle} },
-	})
-	if err != nil {
+	if d.inner, err = d.compose(); err != nil {
 		return nil, err
 	}
 	return d, nil
 }
+
+// compose puts the parts of a device in front of its tree: the logins, the
+// query parameters and, where the tree is the living one, the service that
+// administers what the authority keeps. A mockup brings resources of its own.
+func (d *Device) compose() (*redfish.Handler, error) {
+	cfg := redfish.Config{
+		Authority: d.auth, Listener: listener, Profile: redfish.Generic(),
+		Rules: d.auth.handlerRules, Realm: d.cfg.Name, Log: d.cfg.Log,
+	}
+	next := http.Handler(http.HandlerFunc(d.serve))
+	if d.store.tree.living {
+		desk := newDesk(d.auth, d.cfg.ServerCertificates)
+		administered, err := service.New(service.Config{
+			Desk: desk, Listener: listener, Manager: desk.shownAt(d.manager()), Root: d.root, Types: d.store.tree.types,
+			Verify: d.auth, Next: next, Log: d.cfg.Log,
+		})
+		if err != nil {
+			return nil, err
+		}
+		next, cfg.SetSessions = administered, desk.setSessions
+	}
+	if d.faults.noSessions {
+		next = withoutSessions(next)
+	}
+	cfg.Next = redfish.Query(next)
+	cfg.Open = cfg.Next
+	return redfish.New(cfg)
+}
+
+// root is the service root of the tree.
+func (d *Device) root() []byte { return d.render(rootPath, d.store.get(rootPath)) }
 
 // newResources returns a device that nobody can log in to, with its resources.
 func newResources(cfg Config) *Device {

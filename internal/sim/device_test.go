@@ -42,9 +42,9 @@ func TestOpenDocuments(t *testing.T) {
 	t.Parallel()
 	r := start(t, Config{})
 	for path, want := range map[string]string{
-		"/redfish":              `{"v1": "/redfish/v1/"}`,
-		"/redfish/v1/":          `"Product": "Postern simulated BMC"`,
-		"/redfish/v1":           `"Sessions": {`,
+		"/redfish":              `{"v1":"/redfish/v1/"}`,
+		"/redfish/v1/":          `"Product":"Postern simulated BMC"`,
+		"/redfish/v1":           `"Sessions":{`,
 		"/redfish/v1/odata":     `{"name":"Systems","kind":"Singleton","url":"/redfish/v1/Systems"}`,
 		"/redfish/v1/$metadata": `<edmx:Include Namespace="ComputerSystem.v1_27_0"/>`,
 	} {

@@ -7,9 +7,6 @@ import (
 	"fmt"
 	"strconv"
 	"time"
-
-	"github.com/postern/postern/auth"
-	"github.com/postern/postern/redfish"
 )
 
 // The resources of the built-in tree (tree/) that do something.
@@ -22,7 +19,6 @@ const (
 	logPath      = managerPath + "/LogServices/Log"
 	entriesPath  = logPath + "/Entries"
 	updatePath   = rootPath + "/UpdateService"
-	accountsPath = rootPath + "/AccountService/Accounts"
 	managerNet   = managerPath + "/EthernetInterfaces/1"
 	mediaPath    = managerPath + "/VirtualMedia"
 	uploadPath   = updatePath + "/upload"
@@ -56,7 +52,6 @@ var shows = map[string]func(d *Device, body []byte) []byte{
 	},
 	managerNet:                          func(d *Device, body []byte) []byte { return d.showHostName(d.showMAC(body, 0)) },
 	logPath:                             func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
-	rootPath + "/AccountService":        (*Device).showLockout,
 	chassisPath + "/EnvironmentMetrics": (*Device).showEnvironment,
 	chassisPath + "/ThermalSubsystem/ThermalMetrics": (*Device).showThermal,
 }
@@ -93,41 +88,6 @@ func (d *Device) showHostName(body []byte) []byte {
 		return body
 	}
 	return putValue(body, d.cfg.Name, "HostName")
-}
-
-func (d *Device) showLockout(body []byte) []byte {
-	body = putValue(body, d.cfg.Lockout, "AccountLockoutThreshold")
-	return putValue(body, int64(d.cfg.LockoutFor/time.Second), "AccountLockoutDuration")
-}
-
-// addAccounts makes the resources of the device's accounts.
-func (d *Device) addAccounts() {
-	var uris []string
-	for i, a := range d.cfg.accounts() {
-		id := strconv.Itoa(i + 1)
-		uris = append(uris, accountsPath+"/"+id)
-		d.store.set(accountsPath+"/"+id, accountBody(a, id))
-	}
-	d.store.setMembers(accountsPath, uris)
-}
-
-func accountBody(a Account, id string) []byte {
-	return mustJSON(struct {
-		ODataID      string                 `json:"@odata.id"`
-		ODataType    string                 `json:"@odata.type"`
-		ID           string                 `json:"Id"`
-		Name         string                 `json:"Name"`
-		UserName     auth.AccountName       `json:"UserName"`
-		Password     *string                `json:"Password"`
-		RoleID       auth.Role              `json:"RoleId"`
-		Enabled      bool                   `json:"Enabled"`
-		Locked       bool                   `json:"Locked"`
-		AccountTypes []string               `json:"AccountTypes"`
-		Links        map[string]redfish.Ref `json:"Links"`
-	}{
-		accountsPath + "/" + id, "#ManagerAccount.v1_14_1.ManagerAccount", id, "Account " + id, a.Name, nil, a.Role,
-		true, false, []string{"Redfish"}, map[string]redfish.Ref{"Role": {ID: rootPath + "/AccountService/Roles/" + string(a.Role)}},
-	})
 }
 
 // mustJSON encodes a value of our own making, which cannot fail.

@@ -38,9 +38,7 @@ func NewMachine(cfg MachineConfig) (*Machine, error) {
 func (m *Machine) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.device.serve(w, r) }
 
 // Root returns the service root as the machine itself would serve it, a JSON object.
-func (m *Machine) Root() []byte {
-	return m.device.render(rootPath, m.device.store.get(rootPath))
-}
+func (m *Machine) Root() []byte { return m.device.root() }
 
 // Types returns the types of the resources, as @odata.type has them without the
 // "#" and the name at the end: "Manager.v1_24_0", "ManagerCollection".

@@ -163,15 +163,9 @@ func (d *Device) render(path string, f *file) []byte {
 		if s, ok := sensorOf[path]; ok {
 			body = putValue(body, d.reading(s.sensor), s.member...)
 		}
-		if id, ok := strings.CutPrefix(path, accountsPath+"/"); ok && d.auth != nil {
-			body = putValue(body, d.auth.locked(id), "Locked")
-		}
-		if writable[path] != nil || within(path, accountsPath) {
+		if writable[path] != nil {
 			body = putValue(body, f.etag, "@odata.etag")
 		}
-	}
-	if path == rootPath && d.faults.noSessions {
-		body = cut(cut(body, "SessionService"), "Sessions")
 	}
 	return body
 }
