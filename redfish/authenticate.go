@@ -69,7 +69,7 @@ func (h *Handler) byToken(r *http.Request, token auth.Secret) (auth.Principal, e
 	}
 	p := s.Principal
 	p.SessionID = s.ID
-	if !h.rules().Certificates || len(chain(r)) == 0 {
+	if !h.connection(r).certificate {
 		return p, nil
 	}
 	other, err := h.byCertificate(r)

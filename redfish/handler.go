@@ -49,12 +49,15 @@ type Config struct {
 
 	// Next gets every authenticated request for what is not ours, without its
 	// credentials, with the auth.Principal and a request id in its context.
-	// nil: there is nothing else, 404.
+	// nil: there is nothing else, 404. Query(handler) has the query parameters
+	// evaluated on our own resources, too.
 	Next http.Handler
 
 	// Open serves GET and HEAD of the URIs that need no credentials: /redfish,
 	// /redfish/v1, /redfish/v1/odata, /redfish/v1/$metadata and
 	// /redfish/v1/openapi.yaml. nil: a minimal root and documents of our own.
+	// With Query(handler) the query is its business; all other handlers see none
+	// that is Redfish's.
 	Open http.Handler
 
 	// Rules returns the rules that hold now; it is asked at every request and
@@ -100,6 +103,8 @@ type Handler struct {
 	cfg       Config
 	challenge string
 	cross     *http.CrossOriginProtection
+	ours      http.Handler // the SessionService and what is below, behind Query where Next is
+	queries   bool         // Open is behind Query
 }
 
 // New returns a Handler. It fails without an Authority, and for a Realm that
@@ -114,11 +119,34 @@ func New(cfg Config) (*Handler, error) {
 			return nil, errors.New("redfish: realm with a character that cannot be quoted")
 		}
 	}
-	return &Handler{
+	h := &Handler{
 		cfg:       cfg,
 		challenge: `Basic realm="` + cfg.Realm + `"`,
 		cross:     http.NewCrossOriginProtection(),
-	}, nil
+	}
+	h.ours = http.HandlerFunc(h.serveOwn)
+	if q, ok := cfg.Next.(*querying); ok {
+		h.cfg.Next = Query(h.withOwn(q.next))
+		h.ours = h.cfg.Next
+	}
+	if q, ok := cfg.Open.(*querying); ok {
+		h.cfg.Open, h.queries = Query(h.withOwn(q.next)), true
+	}
+	return h, nil
+}
+
+// withOwn adds our own resources to what next has, for those that refer to them.
+func (h *Handler) withOwn(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path, err := Canonical(r.URL.EscapedPath())
+		if err == nil {
+			if allow, _ := h.allow(locate(path)); allow != "" {
+				h.serveOwn(w, r)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // ServeHTTP answers one request. The order of the checks is that of DSP0266:
@@ -130,14 +158,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, general(http.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large.", nil))
 		return
 	}
-	d := decide(r.Method, r.URL.EscapedPath(), r.Header.Values, connection{
-		tls: h.secure(r), certificate: h.rules().Certificates && len(chain(r)) > 0,
-	})
+	d := decide(r.Method, r.URL.EscapedPath(), r.Header.Values, h.connection(r))
 	switch d.act {
 	case actRefuse:
 		h.fail(w, r, d.err)
 	case actOpen:
-		h.open(w, r, d.path)
+		h.open(w, r, d)
 	case actLogin:
 		h.login(w, r)
 	default:
@@ -168,7 +194,13 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) *http.Request
 	return r
 }
 
-func (h *Handler) secure(r *http.Request) bool { return r.TLS != nil || h.cfg.BehindTLS }
+// connection says what a request came over.
+func (h *Handler) connection(r *http.Request) connection {
+	return connection{
+		tls:         r.TLS != nil || h.cfg.BehindTLS,
+		certificate: len(chain(r)) > 0 && h.rules().Certificates,
+	}
+}
 
 // guarded routes a request whose caller is known.
 func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p auth.Principal) {
@@ -194,7 +226,10 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p 
 		right := spelling(d.path)
 		h.fail(w, r, missing(d.path, "The URI is spelled "+right+"."))
 	default:
-		h.serveOwn(w, r)
+		if r.URL.RawQuery != "" { // Query may ask what is behind
+			r = withoutCredentials(r)
+		}
+		h.ours.ServeHTTP(w, r)
 	}
 }
 

@@ -1,12 +1,17 @@
 package redfish
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+
+	"github.com/postern/postern/auth"
+)
 
 // open answers GET, HEAD and OPTIONS of the URIs that everybody may read.
-// Credentials in the request are neither needed nor looked at, a stale token
-// does no harm.
-func (h *Handler) open(w http.ResponseWriter, r *http.Request, path string) {
-	if err := h.checkOpen(r, path); err != nil {
+// Credentials in the request are not needed, and a stale token does no harm:
+// they are looked at only where the answer is to show more than the resource.
+func (h *Handler) open(w http.ResponseWriter, r *http.Request, d decision) {
+	if err := h.checkOpen(r, d.path); err != nil {
 		h.fail(w, r, err)
 		return
 	}
@@ -14,8 +19,28 @@ func (h *Handler) open(w http.ResponseWriter, r *http.Request, path string) {
 		options(w, "GET, HEAD")
 		return
 	}
+	if h.queries && strings.Contains(r.URL.RawQuery, "expand") {
+		r = h.recognise(r)
+	}
 	w.Header().Set("Allow", "GET, HEAD")
 	h.cfg.Open.ServeHTTP(w, withoutCredentials(r))
+}
+
+// recognise adds the principal to a request that would do without one.
+func (h *Handler) recognise(r *http.Request) *http.Request {
+	on := h.connection(r)
+	if !on.tls {
+		return r
+	}
+	d := credentials(decision{}, r.Header.Values, on)
+	if d.act == actRefuse {
+		return r
+	}
+	p, err := h.authenticate(r, d)
+	if err != nil {
+		return r
+	}
+	return r.WithContext(auth.WithPrincipal(r.Context(), p))
 }
 
 func (h *Handler) checkOpen(r *http.Request, path string) error {
@@ -33,6 +58,9 @@ func (h *Handler) checkOpen(r *http.Request, path string) error {
 	}
 	if err := checkAccept(r, types...); err != nil {
 		return err
+	}
+	if h.queries {
+		return nil
 	}
 	_, err := ownQuery(r, false)
 	return err
