@@ -36,6 +36,8 @@ type Rule struct {
 	// rule when the body holds one of them. Such a rule fits no GET, HEAD or
 	// OPTIONS, whose body means nothing.
 	Members []string
+
+	custom bool // fits only roles that are not predefined
 }
 
 // A Call is what a decision is made on.
@@ -159,6 +161,7 @@ func (r *compiled) fits(c *Call) bool {
 	fold := !r.Allow
 	return (len(r.Roles) == 0 || slices.Contains(r.Roles, c.Principal.Role)) &&
 		c.Principal.Privileges.Has(r.Privileges) &&
+		!(r.custom && predefined(c.Principal.Role)) &&
 		(len(r.Methods) == 0 || contains(r.Methods, c.Method, fold)) &&
 		(len(r.Targets) == 0 || anyGlob(r.Targets, c.Target)) &&
 		(r.path == nil || r.fitsPath(strings.TrimSuffix(c.Path[1:], "/"), c.Reach))

@@ -16,11 +16,23 @@ func mustNew(t testing.TB, own ...Rule) *Policy {
 	return p
 }
 
-// ask decides a call written as "Role METHOD /path {Member,Member}".
+// ask decides a call written as "Role METHOD /path {Member,Member}"; the role
+// "Custom:Manager+Users" is a custom one with these privileges and Login.
 func ask(t testing.TB, p *Policy, target, call string) Decision {
 	t.Helper()
 	f := strings.Fields(call)
 	c := Call{Principal: auth.Principal{Account: "ann", Role: auth.Role(f[0])}, Target: target, Method: f[1], Path: f[2]}
+	if names, ok := strings.CutPrefix(f[0], "Custom:"); ok {
+		c.Principal.Role, c.Principal.Privileges = "Custom", auth.MayLogIn
+		for _, n := range strings.Split(names, "+") {
+			p, ok := map[string]auth.Privileges{"Login": 0, "Manager": auth.ConfigureManager, "Users": auth.ConfigureUsers,
+				"Components": auth.ConfigureComponents, "Self": auth.ConfigureSelf, "All": auth.AllPrivileges}[n]
+			if !ok {
+				t.Fatalf("no privilege %q", n)
+			}
+			c.Principal.Privileges |= p
+		}
+	}
 	if f[0] == "none" {
 		c.Principal.Role = ""
 	}
@@ -109,6 +121,92 @@ func TestBuiltin(t *testing.T) {
 	} {
 		if got := ask(t, p, "bmc1", c.call); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", c.call, got, c.want)
+		}
+	}
+}
+
+func TestCustomRoles(t *testing.T) {
+	t.Parallel()
+	p := mustNew(t)
+	for _, c := range []struct {
+		call string
+		want Decision
+	}{
+		{"Custom:Login GET /redfish/v1/Systems/1", Decision{Allow: true, Rule: "read"}},
+		{"Custom:Login OPTIONS /redfish/v1/AccountService", Decision{Allow: true, Rule: "read"}},
+		{"Custom:Login POST /redfish/v1/Systems/1/Actions/ComputerSystem.Reset", Decision{Rule: "components"}},
+		{"Custom:Login POST /redfish/v1/Managers/1/Actions/Manager.Reset", Decision{Rule: NoRule}},
+		{"Custom:Self PATCH /redfish/v1/Systems/1 {Boot}", Decision{Rule: "components"}},
+		{"Custom:Login PURGE /redfish/v1/Systems/1", Decision{Rule: "components"}},
+
+		{"Custom:Components POST /redfish/v1/Systems/1/Actions/ComputerSystem.Reset", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components PATCH /redfish/v1/Systems/1", Decision{Allow: true, Rule: "components"}}, // whatever the body holds
+		{"Custom:Components DELETE /redfish/v1/Chassis/1/Memory/2", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components POST /redfish/v1/Systems", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components PUT /redfish/v1/Fabrics/a/Zones/b", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components POST /redfish/v1/Storage/1/Volumes", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components PATCH /redfish/v1/PowerEquipment/RackPDUs/1", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components PATCH /redfish/v1/PowerEquipment", Decision{Rule: NoRule}},
+		{"Custom:Components POST /redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components POST /redfish/v1/Systems/1/Certificates", Decision{Allow: true, Rule: "components"}},
+		{"Custom:Components POST /redfish/v1/Chassis/1/NetworkAdapters/2/Certificates", Decision{Rule: "certificates"}},
+		{"Custom:Components PATCH /redfish/v1/Chassis/1/Thermal", Decision{Rule: "control"}},
+		{"Custom:Components POST /redfish/v1/Managers/1/Actions/Manager.Reset", Decision{Allow: true, Rule: "reset"}},
+		{"Custom:Components POST /redfish/v1/Managers/1/VirtualMedia/2/Actions/VirtualMedia.InsertMedia", Decision{Allow: true, Rule: "virtual media"}},
+		{"Custom:Components PATCH /redfish/v1/Managers/1/VirtualMedia/2", Decision{Rule: "virtual media", NeedsBody: true}},
+		{"Custom:Components PATCH /redfish/v1/Managers/1/VirtualMedia/2 {Image}", Decision{Allow: true, Rule: "virtual media"}},
+		{"Custom:Components PATCH /redfish/v1/Managers/1/VirtualMedia/2 {Oem}", Decision{Rule: NoRule}},
+		{"Custom:Components PATCH /redfish/v1/Managers/1", Decision{Rule: NoRule}},
+		{"Custom:Components PATCH /redfish/v1/AccountService", Decision{Rule: "users"}},
+		{"Custom:Components post /redfish/v1/Systems", Decision{Rule: "components"}},
+
+		{"Custom:Manager PATCH /redfish/v1/Managers/1/NetworkProtocol", Decision{Allow: true, Rule: "manager"}},
+		{"Custom:Manager POST /redfish/v1/EventService/Subscriptions", Decision{Allow: true, Rule: "manager"}},
+		{"Custom:Manager PATCH /redfish/v1/Chassis/1/Thermal", Decision{Allow: true, Rule: "control"}},
+		{"Custom:Manager PATCH /redfish/v1/PowerEquipment", Decision{Allow: true, Rule: "manager"}},
+		{"Custom:Manager PATCH /redfish/v1/AccountService/Roles/x", Decision{Allow: true, Rule: "roles"}},
+		{"Custom:Manager PATCH /redfish/v1/Systems/1 {Boot}", Decision{Rule: "components"}},
+		{"Custom:Manager PATCH /redfish/v1/SYSTEMS/1", Decision{Rule: "components"}}, // a device may ignore case
+		{"Custom:Manager POST /redfish/v1/AccountService/Accounts", Decision{Rule: "users"}},
+		{"Custom:Manager TRACE /redfish/v1/Managers/1", Decision{Rule: NoRule}},
+
+		{"Custom:Users POST /redfish/v1/AccountService/Accounts", Decision{Allow: true, Rule: "users"}},
+		{"Custom:Users PATCH /redfish/v1/AccountService/Roles/x", Decision{Rule: "roles"}},
+		{"Custom:Users PATCH /redfish/v1/Managers/1", Decision{Rule: NoRule}},
+
+		{"Custom:All PATCH /redfish/v1/Systems/1", Decision{Allow: true, Rule: "components"}},
+		{"Custom:All PATCH /redfish/v1/Managers/1", Decision{Allow: true, Rule: "manager"}},
+	} {
+		if got := ask(t, p, "bmc1", c.call); got != c.want {
+			t.Errorf("%s: got %+v, want %+v", c.call, got, c.want)
+		}
+	}
+}
+
+// What the predefined roles may do does not come from privileges: Operators have
+// ConfigureComponents, and no more than their rules.
+func TestPredefinedRolesGoByName(t *testing.T) {
+	t.Parallel()
+	p := mustNew(t)
+	operator, _ := auth.PredefinedPrivileges(auth.Operator)
+	for role, privileges := range map[auth.Role]auth.Privileges{auth.Operator: operator, auth.ReadOnly: auth.AllPrivileges, "Gone": 0} {
+		c := Call{Principal: auth.Principal{Role: role, Privileges: privileges}, Method: "DELETE", Path: v1 + "/Systems/1/Storage/2"}
+		if d := p.Decide(c); d.Allow {
+			t.Errorf("%s: got %+v", role, d)
+		}
+	}
+}
+
+func TestRulesByPrivilege(t *testing.T) {
+	t.Parallel()
+	p := mustNew(t, Rule{Name: "logs", Allow: true, Privileges: auth.ConfigureComponents | auth.ConfigureSelf, Path: "/redfish/v1/Managers/*/LogServices/**"})
+	for call, want := range map[string]string{
+		"Custom:Components+Self POST /redfish/v1/Managers/1/LogServices/L/Actions/LogService.ClearLog": "logs",
+		"Custom:Components POST /redfish/v1/Managers/1/LogServices/L/Actions/LogService.ClearLog":      NoRule,
+		"Operator POST /redfish/v1/Managers/1/LogServices/L/Actions/LogService.ClearLog":               NoRule, // nobody filled its privileges
+	} {
+		if got := ask(t, p, "bmc1", call); got.Rule != want {
+			t.Errorf("%s: got %+v, want %s", call, got, want)
 		}
 	}
 }
@@ -287,7 +385,7 @@ func TestMatchPath(t *testing.T) {
 	}
 }
 
-// Whatever the path, an operator and a reader get nothing but what the built-in
+// Whatever the path, an operator, a reader and whoever may only log in get nothing but what the built-in
 // rules say, and deciding ends.
 func FuzzDecide(f *testing.F) {
 	p := mustNew(f, Rule{Name: "deep", Path: "/**/secret*x*y/**"})
@@ -303,6 +401,10 @@ func FuzzDecide(f *testing.F) {
 		d = p.Decide(Call{Principal: auth.Principal{Role: auth.ReadOnly}, Method: method, Path: path})
 		if d.Allow && method != "GET" && method != "HEAD" {
 			t.Errorf("%s %q is allowed to a reader", method, path)
+		}
+		d = p.Decide(Call{Principal: auth.Principal{Role: "Custom", Privileges: auth.MayLogIn | auth.ConfigureSelf}, Method: method, Path: path})
+		if d.Allow && method != "GET" && method != "HEAD" && method != "OPTIONS" {
+			t.Errorf("%s %q is allowed to a custom role without privileges", method, path)
 		}
 	})
 }
