@@ -27,7 +27,7 @@ func filled(t testing.TB, n int) (*Table, []string) {
 		a := i % 1000
 		table.insert(Record{
 			ID: fmt.Sprint(i), Token: sha256.Sum256([]byte(tokens[i])), AccountID: fmt.Sprint(a), Listener: "bmc1",
-			Source: netip.MustParseAddr("192.0.2.1"), Created: now, LastUsed: now, Idle: DefaultIdle,
+			Source: netip.MustParseAddr("192.0.2.1"), Created: now, LastUsed: now,
 			Account: auth.AccountName(fmt.Sprint("account", a)), Role: auth.Operator, Version: 1,
 		})
 	}

@@ -50,14 +50,15 @@ func (t *Table) End(ctx context.Context, id string, by auth.Principal) error {
 
 // Refresh tells the table that an account was changed or deleted, after that and
 // the end of its sessions are on stable storage (account.Store). The sessions made
-// before the change are dropped, except keep; the others go on with the new role.
+// before the change are dropped, except keep; the others go on in the new state.
 // A change that ends no sessions (account.Account.SessionVersion) drops none.
 func (t *Table) Refresh(a account.Account, keep string) {
 	if !a.Enabled {
 		keep = ""
 	}
+	now := state{role: a.Role, mustChange: a.MustChangePassword, version: a.Version}
 	t.admit.Lock()
-	gone := t.drop(a.ID, a.Version, a.Role, a.SessionVersion == a.Version, keep)
+	gone := t.drop(a.ID, now, a.SessionVersion == a.Version, keep)
 	t.admit.Unlock()
 	for _, e := range gone {
 		t.later(ending{record: endRecord(e, "account changed")})
@@ -243,7 +244,7 @@ func startRecord(ctx context.Context, r Record) audit.Record {
 
 func endRecord(e *entry, why string) audit.Record {
 	return audit.Record{
-		Event: audit.SessionEnd, Ref: e.id, Caller: string(e.owner.name), Listener: e.listener,
+		Event: audit.SessionEnd, Ref: e.id, Caller: string(e.owner.name), Listener: e.place.name,
 		Source: sourceText(e.source), Outcome: why,
 	}
 }

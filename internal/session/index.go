@@ -2,6 +2,7 @@ package session
 
 import (
 	"crypto/sha256"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -12,16 +13,14 @@ import (
 
 // An entry is a living session in memory. All but the atomic fields is fixed.
 type entry struct {
-	id       string
-	token    [sha256.Size]byte
-	owner    *owner
-	version  int64 // the account's, when the session was made or loaded
-	listener string
-	source   netip.Addr
-	context  string
-	created  int64 // this and the others: nanoseconds since 1970
-	idle     int64
-	expires  int64 // 0 = no absolute end
+	id      string
+	token   [sha256.Size]byte
+	owner   *owner
+	place   *place
+	version int64 // the account's, when the session was made or loaded
+	source  netip.Addr
+	context string
+	created int64 // nanoseconds since 1970, as is used
 
 	used   atomic.Int64
 	stored int64 // used, as the store has it; guarded by Table.flush
@@ -34,37 +33,53 @@ type entry struct {
 type owner struct {
 	id      string
 	name    auth.AccountName
-	role    atomic.Pointer[auth.Role]
-	version int64               // that role belongs to; guarded by index.mu
+	state   atomic.Pointer[state]
 	entries map[*entry]struct{} // guarded by index.mu
+}
+
+// A state is what an account is like since its version; it is fixed.
+type state struct {
+	role       auth.Role
+	mustChange bool
+	version    int64
+}
+
+// A place is a listener: one that has, or had, a session or rules of its own.
+type place struct {
+	name  string
+	rules atomic.Pointer[ListenerRules]
+	count int // sessions; guarded by index.mu
 }
 
 // over returns why e has ended at now, "" while it lives.
 func (e *entry) over(now int64) string {
+	r := e.place.rules.Load()
 	switch {
-	case e.expires != 0 && now >= e.expires:
+	case r.Lifetime != 0 && now-e.created >= int64(r.Lifetime):
 		return "lifetime over"
-	case now-e.used.Load() >= e.idle:
+	case now-e.used.Load() >= int64(r.Idle):
 		return "idle timeout"
 	}
 	return ""
 }
 
 func (e *entry) session() auth.Session {
+	r, owner := e.place.rules.Load(), e.owner.state.Load()
 	s := auth.Session{
 		ID: e.id,
 		Principal: auth.Principal{
-			Account: e.owner.name, AccountID: e.owner.id, Role: *e.owner.role.Load(), SessionID: e.id,
+			Account: e.owner.name, AccountID: e.owner.id, Role: owner.role, SessionID: e.id,
+			MustChangePassword: owner.mustChange,
 		},
-		Listener: e.listener,
+		Listener: e.place.name,
 		Source:   e.source,
 		Context:  e.context,
 		Created:  time.Unix(0, e.created).UTC(),
 		LastUsed: time.Unix(0, e.used.Load()).UTC(),
-		Idle:     time.Duration(e.idle),
+		Idle:     r.Idle,
 	}
-	if e.expires != 0 {
-		s.Expires = time.Unix(0, e.expires).UTC()
+	if r.Lifetime != 0 {
+		s.Expires = s.Created.Add(r.Lifetime)
 	}
 	return s
 }
@@ -83,14 +98,18 @@ type shard struct {
 type index struct {
 	shards [shardCount]shard
 
-	mu        sync.Mutex // guards what follows
-	ids       map[string]*entry
-	owners    map[string]*owner // by account id
-	listeners map[string]int    // how many sessions
+	defaults func(listener string) ListenerRules // fixed
+
+	mu     sync.Mutex // guards what follows
+	ids    map[string]*entry
+	owners map[string]*owner                 // by account id
+	places atomic.Pointer[map[string]*place] // by name; mu is for its replacement alone, by a longer one
 }
 
-func (x *index) init() {
-	x.ids, x.owners, x.listeners = make(map[string]*entry), make(map[string]*owner), make(map[string]int)
+func (x *index) init(defaults func(string) ListenerRules) {
+	x.defaults = defaults
+	x.ids, x.owners = make(map[string]*entry), make(map[string]*owner)
+	x.places.Store(&map[string]*place{})
 	for i := range x.shards {
 		x.shards[i].entries = make(map[[sha256.Size]byte]*entry)
 	}
@@ -105,7 +124,7 @@ func (x *index) find(token [sha256.Size]byte, listener string, now int64) (auth.
 	sh.mu.RLock()
 	defer sh.mu.RUnlock()
 	e := sh.entries[token]
-	if e == nil || e.listener != listener || e.over(now) != "" {
+	if e == nil || e.place.name != listener || e.over(now) != "" {
 		return auth.Session{}, auth.ErrNoSession
 	}
 	e.used.Store(now)
@@ -114,19 +133,17 @@ func (x *index) find(token [sha256.Size]byte, listener string, now int64) (auth.
 
 func (x *index) insert(r Record) *entry {
 	e := &entry{
-		id: r.ID, token: r.Token, version: r.Version, listener: r.Listener, source: r.Source, context: r.Context,
-		created: r.Created.UnixNano(), idle: int64(r.Idle), stored: r.LastUsed.UnixNano(),
+		id: r.ID, token: r.Token, version: r.Version, source: r.Source, context: r.Context,
+		created: r.Created.UnixNano(), stored: r.LastUsed.UnixNano(),
 	}
 	e.used.Store(e.stored)
-	if !r.Expires.IsZero() {
-		e.expires = r.Expires.UnixNano()
-	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	e.owner = x.ownerOf(r)
 	e.owner.entries[e] = struct{}{}
 	x.ids[e.id] = e
-	x.listeners[e.listener]++
+	e.place = x.placeOf(r.Listener)
+	e.place.count++
 	sh := x.shard(&e.token)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -134,22 +151,53 @@ func (x *index) insert(r Record) *entry {
 	return e
 }
 
-// ownerOf returns the owner of r, with the newer role of the two. x.mu is held.
+// ownerOf returns the owner of r, in the newer state of the two. x.mu is held.
 func (x *index) ownerOf(r Record) *owner {
 	o := x.owners[r.AccountID]
 	if o == nil {
 		o = &owner{id: r.AccountID, name: r.Account, entries: make(map[*entry]struct{})}
 		x.owners[o.id] = o
 	}
-	o.setRole(r.Role, r.Version)
+	o.setState(state{role: r.Role, mustChange: r.MustChangePassword, version: r.Version})
 	return o
 }
 
-// setRole keeps the role of the highest version. index.mu is held.
-func (o *owner) setRole(role auth.Role, version int64) {
-	if version >= o.version {
-		o.version = version
-		o.role.Store(&role)
+// setState keeps the state of the highest version. index.mu is held.
+func (o *owner) setState(s state) {
+	if old := o.state.Load(); old == nil || s.version >= old.version {
+		o.state.Store(&s)
+	}
+}
+
+// placeOf returns the place of that name. x.mu is held.
+func (x *index) placeOf(name string) *place {
+	old := *x.places.Load()
+	if p := old[name]; p != nil {
+		return p
+	}
+	p := &place{name: name}
+	r := x.defaults(name)
+	p.rules.Store(&r)
+	next := maps.Clone(old)
+	next[name] = p
+	x.places.Store(&next)
+	return p
+}
+
+// rulesOf returns the rules in force at a listener.
+func (x *index) rulesOf(listener string) ListenerRules {
+	if p := (*x.places.Load())[listener]; p != nil {
+		return *p.rules.Load()
+	}
+	return x.defaults(listener)
+}
+
+// setRules puts r in force, if it is newer than what is there.
+func (x *index) setRules(r ListenerRules) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if p := x.placeOf(r.Listener); p.rules.Load().Version < r.Version {
+		p.rules.Store(&r)
 	}
 }
 
@@ -173,25 +221,23 @@ func (x *index) removeLocked(e *entry) bool {
 	if len(e.owner.entries) == 0 {
 		delete(x.owners, e.owner.id)
 	}
-	if x.listeners[e.listener]--; x.listeners[e.listener] == 0 {
-		delete(x.listeners, e.listener)
-	}
+	e.place.count--
 	return true
 }
 
 // drop takes out, where end says so, the sessions of an account that are older
-// than version, except keep, and gives the rest its role.
-func (x *index) drop(accountID string, version int64, role auth.Role, end bool, keep string) []*entry {
+// than the account's version, except keep, and gives the rest its new state.
+func (x *index) drop(accountID string, now state, end bool, keep string) []*entry {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	o := x.owners[accountID]
 	if o == nil {
 		return nil
 	}
-	o.setRole(role, version)
+	o.setState(now)
 	var out []*entry
 	for e := range o.entries {
-		if end && e.version < version && e.id != keep {
+		if end && e.version < now.version && e.id != keep {
 			out = append(out, e)
 		}
 	}
@@ -258,15 +304,20 @@ func (x *index) full(accountID, listener string, l Limits) bool {
 	if o := x.owners[accountID]; o != nil && l.PerAccount > 0 && len(o.entries) >= l.PerAccount {
 		return true
 	}
-	return l.PerListener > 0 && x.listeners[listener] >= l.PerListener
+	p := (*x.places.Load())[listener]
+	return l.PerListener > 0 && p != nil && p.count >= l.PerListener
 }
 
 func (x *index) list(listener string, now int64) []auth.Session {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	out := make([]auth.Session, 0, x.listeners[listener])
+	p := (*x.places.Load())[listener]
+	if p == nil {
+		return nil
+	}
+	out := make([]auth.Session, 0, p.count)
 	for _, e := range x.ids {
-		if e.listener == listener && e.over(now) == "" {
+		if e.place == p && e.over(now) == "" {
 			out = append(out, e.session())
 		}
 	}

@@ -19,15 +19,14 @@ type Record struct {
 	Source    netip.Addr // the zero Addr where there was none
 	Context   string
 	Created   time.Time
-	LastUsed  time.Time     // may lag behind, see Touch
-	Idle      time.Duration // ends when unused for this long
-	Expires   time.Time     // ends then in any case; zero: no such end
+	LastUsed  time.Time // may lag behind, see Touch
 
 	// Of the account, at the time of the read. CreateSession takes the version as
 	// the one the password was checked against.
-	Account auth.AccountName
-	Role    auth.Role
-	Version int64
+	Account            auth.AccountName
+	Role               auth.Role
+	MustChangePassword bool
+	Version            int64
 }
 
 // Limits bound how many sessions there may be. Zero means no bound.

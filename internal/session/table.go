@@ -7,12 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -50,10 +48,10 @@ type Config struct {
 	// Limits on the number of sessions. A zero field means DefaultPerAccount or
 	// DefaultPerListener, a negative one no limit.
 	Limits Limits
-	// Idle ends a session that was unused for this long; zero means DefaultIdle.
-	Idle time.Duration
-	// Lifetime ends a session this long after its login, used or not; zero means never.
-	Lifetime time.Duration
+	// Idle ends a session that was unused for this long, and Lifetime one this long
+	// after its login, at listeners for which nobody has set rules. Zero means
+	// DefaultIdle, and no end.
+	Idle, Lifetime time.Duration
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log gets what nobody is there to be told; nil means silence.
@@ -89,9 +87,6 @@ type Table struct {
 	// session can slip into the index that its account's change has just ended.
 	admit sync.RWMutex
 
-	ruleMu sync.Mutex                                // held while rules is replaced
-	rules  atomic.Pointer[map[string]*ListenerRules] // by listener; what it points to is fixed
-
 	flush sync.Mutex    // one flush at a time; guards the entries' stored times
 	wake  chan struct{} // tells Run of endings
 
@@ -109,9 +104,15 @@ func New(c Config) (*Table, error) {
 		return nil, errors.New("session: a timeout is negative")
 	}
 	t := &Table{cfg: c.withDefaults(), wake: make(chan struct{}, 1)}
-	t.init()
-	t.rules.Store(&map[string]*ListenerRules{})
+	t.init(t.defaultRules)
 	return t, nil
+}
+
+// defaultRules are the rules of a listener for which nobody has set any.
+func (t *Table) defaultRules(listener string) ListenerRules {
+	r := DefaultRules(listener)
+	r.Idle, r.Lifetime = t.cfg.Idle, t.cfg.Lifetime
+	return r
 }
 
 // Load reads the rules of the listeners and fills the index from the store. Call it once, before the first use. What has
@@ -121,7 +122,9 @@ func (t *Table) Load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("session: load rules: %w", err)
 	}
-	t.putRules(rules...)
+	for _, r := range rules {
+		t.setRules(r)
+	}
 	rows, err := t.cfg.Store.Sessions(ctx)
 	if err != nil {
 		return fmt.Errorf("session: load: %w", err)
@@ -138,43 +141,26 @@ func (t *Table) Load(ctx context.Context) error {
 
 // Rules returns the rules of a listener that are in force. It does no I/O and does
 // not allocate.
-func (t *Table) Rules(listener string) ListenerRules {
-	if r := (*t.rules.Load())[listener]; r != nil {
-		return *r
-	}
-	r := DefaultRules(listener)
-	r.Idle, r.Lifetime = t.cfg.Idle, t.cfg.Lifetime
-	return r
-}
+func (t *Table) Rules(listener string) ListenerRules { return t.rulesOf(listener) }
 
-// SetRules stores r and puts it in force: ErrBadRules, ErrConflict,
-// auth.ErrUnavailable. r.Version is the one the rules were thought out for.
+// SetRules stores r and puts it in force, for the living sessions of the listener
+// too: ErrBadRules, ErrConflict, auth.ErrUnavailable. r.Version is the one that the
+// rules were thought out for.
 func (t *Table) SetRules(ctx context.Context, r ListenerRules) (ListenerRules, error) {
 	if err := r.Check(); err != nil {
 		return ListenerRules{}, err
 	}
-	r, err := t.cfg.Store.SetListenerRules(ctx, r, t.cfg.Now())
+	now := t.cfg.Now()
+	r, err := t.cfg.Store.SetListenerRules(context.WithoutCancel(ctx), r, now)
 	if errors.Is(err, ErrConflict) {
 		return ListenerRules{}, err
 	}
 	if err != nil {
 		return ListenerRules{}, fmt.Errorf("session: %w: set rules: %w", auth.ErrUnavailable, err)
 	}
-	t.putRules(r)
+	t.reap(now) // what is over by the old rules stays over
+	t.setRules(r)
 	return r, nil
-}
-
-// putRules puts rs in force, each where it is newer than what is there.
-func (t *Table) putRules(rs ...ListenerRules) {
-	t.ruleMu.Lock()
-	defer t.ruleMu.Unlock()
-	next := maps.Clone(*t.rules.Load())
-	for _, r := range rs {
-		if old := next[r.Listener]; old == nil || old.Version < r.Version {
-			next[r.Listener] = &r
-		}
-	}
-	t.rules.Store(&next)
 }
 
 // Known reports whether a session with that id is in the table, expired or not.
@@ -239,14 +225,11 @@ func (t *Table) record(s Start) (Record, error) {
 	now := t.cfg.Now()
 	r := Record{
 		ID: s.ID, Token: sha256.Sum256([]byte(token)), AccountID: s.Principal.AccountID, Listener: s.Listener,
-		Source: s.Source, Context: s.Context, Created: now, LastUsed: now, Idle: t.cfg.Idle,
-		Account: s.Principal.Account, Role: s.Principal.Role, Version: s.Version,
+		Source: s.Source, Context: s.Context, Created: now, LastUsed: now,
+		Account: s.Principal.Account, Role: s.Principal.Role, MustChangePassword: s.Principal.MustChangePassword, Version: s.Version,
 	}
 	if r.ID == "" {
 		r.ID = rand.Text()
-	}
-	if t.cfg.Lifetime > 0 {
-		r.Expires = now.Add(t.cfg.Lifetime)
 	}
 	return r, nil
 }
@@ -297,7 +280,7 @@ func (t *Table) Sessions(listener string) []auth.Session {
 // Session returns one living session of a listener: auth.ErrNoSession.
 func (t *Table) Session(listener, id string) (auth.Session, error) {
 	e := t.byID(id)
-	if e == nil || e.listener != listener || e.over(t.cfg.Now().UnixNano()) != "" {
+	if e == nil || e.place.name != listener || e.over(t.cfg.Now().UnixNano()) != "" {
 		return auth.Session{}, auth.ErrNoSession
 	}
 	return e.session(), nil

@@ -39,7 +39,7 @@ func (s *Store) CreateAccount(ctx context.Context, a account.Account, at time.Ti
 		}
 		res, err := tx.ExecContext(ctx, `
 			insert into account (id, name, role, password_hash, enabled, must_change_password, version, session_version,
-			                     session_serial, created_at, updated_at, node, epoch)
+			                     sessions, created_at, updated_at, node, epoch)
 			values (?, ?, ?, ?, ?, ?, 1, 1, 0, ?, ?, ?, ?)
 			on conflict do nothing`,
 			a.ID, a.Name, a.Role, a.Hash, a.Enabled, a.MustChangePassword, nanos(at), nanos(at), s.node, s.epoch)

@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"time"
 
@@ -13,38 +15,32 @@ import (
 
 var _ session.Store = (*Store)(nil)
 
-// CreateSession implements session.Store. The two parent rows are written before
-// the children are counted: that locks them until the commit, so that two logins
-// cannot both see the last free place.
+// CreateSession implements session.Store. The two parent rows hold the numbers of
+// sessions, and are held themselves from here until the commit, so that two logins
+// cannot both take the last free place. A trigger counts down.
 func (s *Store) CreateSession(ctx context.Context, r session.Record, l session.Limits, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `
-			update account set session_serial = session_serial + 1
-			where id = ? and version = ? and enabled = 1`, r.AccountID, r.Version)
-		if err := expectRow(res, err, session.ErrStale); err != nil {
-			return err
+			update account set sessions = sessions + 1
+			where id = ? and version = ? and enabled = 1 and sessions < ?`,
+			r.AccountID, r.Version, bound(l.PerAccount))
+		if err := expectRow(res, err, errNoPlace); err != nil {
+			return s.whyNoPlace(ctx, tx, r, err)
 		}
-		_, err = tx.ExecContext(ctx, `
-			insert into listener (name, session_serial) values (?, 1)
-			on conflict (name) do update set session_serial = session_serial + 1`, r.Listener)
-		if err != nil {
-			return err
-		}
-		err = checkLimit(ctx, tx, l.PerAccount, `select count(*) from session where account_id = ?`, r.AccountID)
-		if err != nil {
-			return fmt.Errorf("account: %w", err)
-		}
-		err = checkLimit(ctx, tx, l.PerListener, `select count(*) from session where listener = ?`, r.Listener)
-		if err != nil {
+		res, err = tx.ExecContext(ctx, `
+			insert into listener (name, sessions) values (?, 1)
+			on conflict (name) do update set sessions = sessions + 1 where sessions < ?`,
+			r.Listener, bound(l.PerListener))
+		if err := expectRow(res, err, auth.ErrSessionLimit); err != nil {
 			return fmt.Errorf("listener: %w", err)
 		}
 		res, err = tx.ExecContext(ctx, `
 			insert into session (id, token_hash, account_id, listener, source, context, created_at,
-			                     last_used_at, idle, expires_at, node, epoch)
-			values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			                     last_used_at, node, epoch)
+			values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			on conflict do nothing`,
 			r.ID, r.Token[:], r.AccountID, r.Listener, addrText(r.Source), r.Context, nanos(r.Created),
-			nanos(r.LastUsed), int64(r.Idle), nanos(r.Expires), s.node, s.epoch)
+			nanos(r.LastUsed), s.node, s.epoch)
 		if err := expectRow(res, err, session.ErrExists); err != nil {
 			return err
 		}
@@ -52,28 +48,38 @@ func (s *Store) CreateSession(ctx context.Context, r session.Record, l session.L
 	})
 }
 
-func checkLimit(ctx context.Context, tx *sql.Tx, limit int, query string, arg any) error {
+// errNoPlace: the account gives no session, or has too many.
+var errNoPlace = errors.New("no place")
+
+// whyNoPlace says which of the two it is.
+func (s *Store) whyNoPlace(ctx context.Context, tx *sql.Tx, r session.Record, err error) error {
+	if !errors.Is(err, errNoPlace) {
+		return err
+	}
+	var same bool
+	err = tx.QueryRowContext(ctx, `select version = ? and enabled from account where id = ?`, r.Version, r.AccountID).Scan(&same)
+	switch {
+	case err != nil && !errors.Is(err, sql.ErrNoRows):
+		return err
+	case !same:
+		return session.ErrStale
+	}
+	return fmt.Errorf("account: %w", auth.ErrSessionLimit)
+}
+
+// bound is a limit for a comparison.
+func bound(limit int) int {
 	if limit <= 0 {
-		return nil
+		return math.MaxInt
 	}
-	var n int
-	err := tx.QueryRowContext(ctx, query, arg).Scan(&n)
-	if err == nil && n >= limit {
-		err = auth.ErrSessionLimit
-	}
-	return err
+	return limit
 }
 
 // DeleteSessions implements session.Store.
 func (s *Store) DeleteSessions(ctx context.Context, ids []string, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		del, err := tx.PrepareContext(ctx, `delete from session where id = ?`)
-		if err != nil {
-			return err
-		}
-		defer del.Close()
 		for _, id := range ids {
-			res, err := del.ExecContext(ctx, id)
+			res, err := tx.ExecContext(ctx, `delete from session where id = ?`, id)
 			if err != nil {
 				return err
 			}
@@ -94,14 +100,10 @@ func (s *Store) DeleteSessions(ctx context.Context, ids []string, at time.Time) 
 // TouchSessions implements session.Store. One outbox row stands for all of them.
 func (s *Store) TouchSessions(ctx context.Context, touches []session.Touch, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
-		set, err := tx.PrepareContext(ctx,
-			`update session set last_used_at = ?, node = ?, epoch = ? where id = ?`)
-		if err != nil {
-			return err
-		}
-		defer set.Close()
 		for _, t := range touches {
-			if _, err := set.ExecContext(ctx, nanos(t.Used), s.node, s.epoch, t.ID); err != nil {
+			_, err := tx.ExecContext(ctx, `update session set last_used_at = ?, node = ?, epoch = ? where id = ?`,
+				nanos(t.Used), s.node, s.epoch, t.ID)
+			if err != nil {
 				return err
 			}
 		}
@@ -113,7 +115,7 @@ func (s *Store) TouchSessions(ctx context.Context, touches []session.Touch, at t
 func (s *Store) Sessions(ctx context.Context) ([]session.Record, error) {
 	rows, err := s.r.QueryContext(ctx, `
 		select s.id, s.token_hash, s.account_id, s.listener, s.source, s.context, s.created_at,
-		       s.last_used_at, s.idle, s.expires_at, a.name, a.role, a.version
+		       s.last_used_at, a.name, a.role, a.version, a.must_change_password
 		from session s join account a on a.id = s.account_id
 		order by s.created_at, s.id`)
 	if err != nil {
@@ -133,13 +135,13 @@ func (s *Store) Sessions(ctx context.Context) ([]session.Record, error) {
 
 func scanSession(row scanner) (session.Record, error) {
 	var (
-		r                      session.Record
-		token                  []byte
-		source                 string
-		created, used, expires int64
+		r             session.Record
+		token         []byte
+		source        string
+		created, used int64
 	)
 	err := row.Scan(&r.ID, &token, &r.AccountID, &r.Listener, &source, &r.Context, &created,
-		&used, &r.Idle, &expires, &r.Account, &r.Role, &r.Version)
+		&used, &r.Account, &r.Role, &r.Version, &r.MustChangePassword)
 	if err != nil {
 		return session.Record{}, err
 	}
@@ -152,7 +154,7 @@ func scanSession(row scanner) (session.Record, error) {
 			return session.Record{}, fmt.Errorf("store: session %s: %w", r.ID, err)
 		}
 	}
-	r.Created, r.LastUsed, r.Expires = fromNanos(created), fromNanos(used), fromNanos(expires)
+	r.Created, r.LastUsed = fromNanos(created), fromNanos(used)
 	return r, nil
 }
 

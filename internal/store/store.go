@@ -20,8 +20,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	_ "modernc.org/sqlite" // the database/sql driver "sqlite"
 )
 
 //go:embed migrations/*.sql
@@ -33,6 +31,9 @@ type Store struct {
 	r     *sql.DB // readers
 	node  string
 	epoch int64
+
+	group  group   // the writes that wait
+	events []event // of the transaction that runs; its goroutine alone touches them
 }
 
 // maxReaders bounds the connections that read: each is a file handle with a page
@@ -64,7 +65,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	}
 	s := &Store{node: o.Node}
 	var err error
-	if s.r, err = sql.Open("sqlite", dsn(path, true)); err != nil {
+	if s.r, err = open(dsn(path, true)); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
 	s.r.SetMaxOpenConns(maxReaders)
@@ -76,7 +77,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 		}
 		return s, nil
 	}
-	if s.w, err = sql.Open("sqlite", dsn(path, false)); err != nil {
+	if s.w, err = open(dsn(path, false)); err != nil {
 		s.r.Close()
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
 	}
@@ -119,6 +120,7 @@ func dsn(path string, readOnly bool) string {
 // Close closes the database. It is safe to call more than once.
 func (s *Store) Close() error {
 	var errs []error
+	s.group.close()
 	if s.w != nil {
 		errs = append(errs, s.w.Close())
 	}
@@ -184,34 +186,6 @@ func (s *Store) startEpoch(ctx context.Context, now time.Time) error {
 			on conflict (name) do update set epoch = epoch + 1, started_at = excluded.started_at
 			returning epoch`, s.node, nanos(now)).Scan(&s.epoch)
 	})
-}
-
-// write runs f in one transaction that is on stable storage when write returns nil.
-func (s *Store) write(ctx context.Context, f func(*sql.Tx) error) error {
-	tx, err := s.w.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	if err := f(tx); err != nil {
-		return err
-	}
-	return tx.Commit()
-}
-
-// emit leaves the outbox row of a change. The counter row is the lock that keeps
-// the numbers in commit order on every database.
-func (s *Store) emit(ctx context.Context, tx *sql.Tx, kind, key string, at time.Time) error {
-	var seq int64
-	err := tx.QueryRowContext(ctx,
-		`update counter set value = value + 1 where name = 'outbox' returning value`).Scan(&seq)
-	if err != nil {
-		return err
-	}
-	_, err = tx.ExecContext(ctx,
-		`insert into outbox (seq, kind, key, at, node, epoch) values (?, ?, ?, ?, ?, ?)`,
-		seq, kind, key, nanos(at), s.node, s.epoch)
-	return err
 }
 
 // expectRow returns none where the statement succeeded and changed no row.
