@@ -43,10 +43,8 @@ var (
 	ErrBadCRL = errors.New("bad certificate revocation list")
 	// ErrOlderCRL: a newer list is there.
 	ErrOlderCRL = errors.New("the certificate revocation list is older than the one there")
-	// ErrBadURL: not an http or https URL.
-	ErrBadURL = errors.New("not an http or https URL")
-	// ErrBadMode: not one of the OCSP modes.
-	ErrBadMode = errors.New("bad OCSP mode")
+	// ErrSetting: a name, URL or OCSP mode that cannot be one.
+	ErrSetting = errors.New("bad setting of a CA")
 	// ErrFetch: what a URL names could not be had.
 	ErrFetch = errors.New("cannot be fetched")
 	// ErrExists: it is there already; a certificate belongs to one account alone.
