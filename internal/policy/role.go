@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -67,7 +68,7 @@ const (
 type RolesConfig struct {
 	Store RoleStore
 	// Changed is told of every change, after it is in force and on stable storage.
-	// Nil where nobody keeps what depends on it.
+	// It must not change roles itself. Nil where nobody keeps what depends on it.
 	Changed func()
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
@@ -96,15 +97,10 @@ func NewRoles(c RolesConfig) (*Roles, error) {
 	return s, nil
 }
 
-// Load reads the custom roles from the store.
+// Load makes memory what the store is: at start, and after somebody else changed it.
 func (s *Roles) Load(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.load(ctx)
-}
-
-// load makes memory what the store is. s.mu is held.
-func (s *Roles) load(ctx context.Context) error {
 	list, err := s.cfg.Store.Roles(ctx)
 	if err != nil {
 		return fmt.Errorf("policy: load roles: %w", err)
@@ -165,14 +161,11 @@ func (s *Roles) Create(ctx context.Context, r Role) (Role, error) {
 	if err := CheckRole(r); err != nil {
 		return Role{}, fmt.Errorf("policy: add role: %w", err)
 	}
-	err := s.change(ctx, func() (err error) {
-		r, err = s.cfg.Store.CreateRole(ctx, r, s.cfg.Now())
-		return err
-	})
+	made, err := s.put(ctx, r, s.cfg.Store.CreateRole)
 	if err != nil {
 		return Role{}, fmt.Errorf("policy: add role %s: %w", r.Name, err)
 	}
-	return r, nil
+	return made, nil
 }
 
 // Update gives the role r.Name the privileges of r where its version is r.Version,
@@ -188,13 +181,26 @@ func (s *Roles) Update(ctx context.Context, r Role) (Role, error) {
 	if now, err := s.Role(r.Name); err == nil && now.Privileges == r.Privileges && (r.Version == 0 || r.Version == now.Version) {
 		return now, nil
 	}
-	err := s.change(ctx, func() (err error) {
-		r, err = s.cfg.Store.UpdateRole(ctx, r, s.cfg.Now())
-		return err
-	})
+	next, err := s.put(ctx, r, s.cfg.Store.UpdateRole)
 	if err != nil {
-		return Role{}, fmt.Errorf("policy: change role: %w", err)
+		return Role{}, fmt.Errorf("policy: change role %s: %w", r.Name, err)
 	}
+	return next, nil
+}
+
+// put changes the store and then memory. The caller's cancel does not come between
+// the two.
+func (s *Roles) put(ctx context.Context, r Role, store func(context.Context, Role, time.Time) (Role, error)) (Role, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, err := store(context.WithoutCancel(ctx), r, s.cfg.Now())
+	if err != nil {
+		return Role{}, err
+	}
+	next := maps.Clone(*s.custom.Load())
+	next[r.Name] = r
+	s.custom.Store(&next)
+	s.cfg.Changed()
 	return r, nil
 }
 
@@ -204,24 +210,14 @@ func (s *Roles) Delete(ctx context.Context, name auth.Role) error {
 	if predefined(name) {
 		return fmt.Errorf("policy: remove role %s: %w", name, ErrPredefinedRole)
 	}
-	err := s.change(ctx, func() error { return s.cfg.Store.DeleteRole(ctx, name, s.cfg.Now()) })
-	if err != nil {
-		return fmt.Errorf("policy: remove role: %w", err)
-	}
-	return nil
-}
-
-// change changes the store and then memory. The caller's cancel does not come
-// between the two.
-func (s *Roles) change(ctx context.Context, do func() error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := do(); err != nil {
-		return err
+	if err := s.cfg.Store.DeleteRole(context.WithoutCancel(ctx), name, s.cfg.Now()); err != nil {
+		return fmt.Errorf("policy: remove role %s: %w", name, err)
 	}
-	if err := s.load(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
+	next := maps.Clone(*s.custom.Load())
+	delete(next, name)
+	s.custom.Store(&next)
 	s.cfg.Changed()
 	return nil
 }
