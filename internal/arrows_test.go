@@ -35,10 +35,11 @@ var arrows = map[string]arrow{
 	"cmd/postern": {ours: "internal/cli"},
 
 	"internal/cli": {
-		ours:   "auth internal/admin internal/audit internal/client internal/config internal/demo internal/saved internal/seal internal/serve internal/sim internal/target",
+		ours:   "auth internal/admin internal/audit internal/client internal/config internal/demo internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
 		others: "github.com/spf13/cobra golang.org/x/term",
 	},
-	"internal/demo": {ours: "auth internal/account internal/admin internal/serve internal/sim internal/target"},
+	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
+	"internal/demo":      {ours: "auth internal/account internal/admin internal/serve internal/sim internal/target"},
 	"internal/serve": {
 		ours: "auth internal/account internal/admin internal/audit internal/authority internal/client internal/config internal/gateway internal/lease " +
 			"internal/policy internal/seal internal/service/redfish internal/session internal/sim internal/store internal/target internal/trust redfish",
