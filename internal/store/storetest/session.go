@@ -24,12 +24,15 @@ func Sessions(t *testing.T, open func(*testing.T) Core) {
 	t.Run("id and token are unique", func(t *testing.T) { sessionUnique(t, open(t)) })
 	t.Run("stale account", func(t *testing.T) { sessionStale(t, open(t)) })
 	t.Run("limits", func(t *testing.T) { sessionLimits(t, open(t)) })
+	t.Run("ended sessions give their places back", func(t *testing.T) { endedGivePlaces(t, open(t)) })
 	t.Run("account limit under a race", func(t *testing.T) { accountLimitRace(t, open(t)) })
 	t.Run("listener limit under a race", func(t *testing.T) { listenerLimitRace(t, open(t)) })
 	t.Run("delete", func(t *testing.T) { sessionDelete(t, open(t)) })
 	t.Run("touch", func(t *testing.T) { sessionTouch(t, open(t)) })
 	t.Run("account change ends them", func(t *testing.T) { accountChangeEnds(t, open(t)) })
 	t.Run("login races account change", func(t *testing.T) { loginRacesChange(t, open(t)) })
+	t.Run("rules of a listener", func(t *testing.T) { listenerRules(t, open(t)) })
+	t.Run("rules under a race", func(t *testing.T) { listenerRulesRace(t, open(t)) })
 }
 
 // none is no limit at all.
@@ -107,6 +110,33 @@ func sessionLimits(t *testing.T, s Core) {
 	must(t, s.DeleteSessions(t.Context(), []string{"s1"}, noon))
 	must(t, create(s, third, session.Limits{PerAccount: 9, PerListener: 3}))
 	must(t, create(s, login(a[1], "s7"), none))
+}
+
+// endedGivePlaces: however a session ends, its place is free again, once.
+func endedGivePlaces(t *testing.T, s Core) {
+	a := add(t, s, "root", "ann", "bob")
+	two := session.Limits{PerAccount: 2, PerListener: 4}
+	for _, id := range []string{"r1", "a1", "b1", "b2"} {
+		owner := map[byte]account.Account{'r': a[0], 'a': a[1], 'b': a[2]}[id[0]]
+		must(t, create(s, login(owner, id), two))
+	}
+	wantErr(t, create(s, login(a[1], "a2"), two), auth.ErrSessionLimit)
+	must(t, s.DeleteSessions(t.Context(), []string{"b1", "b1"}, noon))
+	wantErr(t, create(s, login(a[0], "r1"), two), session.ErrExists) // takes no place
+	must(t, create(s, login(a[1], "a2"), two))
+	wantErr(t, create(s, login(a[2], "b3"), two), auth.ErrSessionLimit)
+
+	ann := a[1]
+	ann.Hash = "$new"
+	ann, err := s.UpdateAccount(t.Context(), ann, account.Update{Keep: "a2"}, noon)
+	must(t, err)
+	must(t, create(s, login(a[2], "b3"), two))
+	_, err = s.DeleteAccount(t.Context(), "bob", 0, noon)
+	must(t, err)
+	must(t, create(s, login(ann, "a3"), two))
+	wantErr(t, create(s, login(ann, "a4"), two), auth.ErrSessionLimit) // its own two
+	must(t, create(s, login(a[0], "r2"), two))
+	wantErr(t, create(s, login(a[0], "r3"), session.Limits{PerListener: 4}), auth.ErrSessionLimit)
 }
 
 func accountLimitRace(t *testing.T, s Core) {
@@ -193,4 +223,53 @@ func loginRacesChange(t *testing.T, s Core) {
 		return create(s, login(ann, fmt.Sprint("s", i)), none)
 	})
 	wantSessions(t, s)
+}
+
+func listenerRules(t *testing.T, s Core) {
+	ctx := t.Context()
+	want := func(want ...session.ListenerRules) {
+		t.Helper()
+		got, err := s.ListenerRules(ctx)
+		must(t, err)
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("rules are not as wanted (-want +got):\n%s", d)
+		}
+	}
+	want()
+	full := session.ListenerRules{
+		Listener: "bmc2", SessionsDisabled: true, Idle: time.Hour, Lifetime: 24 * time.Hour, Basic: session.BasicUnadvertised,
+		Certificates: true, Mapping: session.MapUserPrincipalName, Strict: true, Version: 1,
+	}
+	plain := session.DefaultRules("bmc1")
+	wrong := plain
+	wrong.Version = 7
+	_, err := s.SetListenerRules(ctx, wrong, noon)
+	wantErr(t, err, session.ErrConflict)
+	want() // nothing is left of it
+	for _, r := range []*session.ListenerRules{&full, &plain, &full} {
+		version := r.Version
+		*r, err = s.SetListenerRules(ctx, *r, noon)
+		must(t, err)
+		if r.Version != version+1 {
+			t.Errorf("version %d after %d", r.Version, version)
+		}
+	}
+	want(plain, full)
+	old := full
+	old.Version, old.Strict = 2, false
+	_, err = s.SetListenerRules(ctx, old, noon)
+	wantErr(t, err, session.ErrConflict)
+	want(plain, full)
+}
+
+func listenerRulesRace(t *testing.T, s Core) {
+	won := race(t, 10, session.ErrConflict, func(i int) error {
+		r := session.DefaultRules("bmc1")
+		r.Idle = time.Duration(i+1) * time.Minute
+		_, err := s.SetListenerRules(context.Background(), r, noon)
+		return err
+	})
+	if won != 1 {
+		t.Errorf("%d set the first rules, want 1", won)
+	}
 }
