@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,10 +28,12 @@ func (a *app) simCommand() *cobra.Command {
 type simFlags struct {
 	user      string
 	secret    secretFlags
+	mustReset bool
+	clientCAs []string
 	idle      time.Duration
 	latency   string
 	lockout   string
-	clock     time.Duration
+	clock     string
 	faults    []string
 	journal   string
 	mockup    string
@@ -73,12 +76,14 @@ func (a *app) simRedfish() *cobra.Command {
 	flags.StringVar(&f.readyFile, "ready-file", "", "`FILE` to write once the device answers")
 	flags.StringVar(&f.user, "user", "admin", "`NAME` of the device's Administrator")
 	f.secret.add(cmd)
+	flags.BoolVar(&f.mustReset, "must-change-password", false, "the password must be changed before it is good for anything else")
+	flags.StringArrayVar(&f.clientCAs, "client-ca", nil, "let in clients with certificates of the CA in `FILE`, as the account that their CN names; may be repeated")
 	flags.StringVar(&f.name, "name", sim.DefaultName, "host `NAME` of the device; its serial number is made from it")
 	flags.IntVar(&f.slots, "slots", sim.DefaultSlots, "`N` sessions may live at once; -1: no limit")
 	flags.DurationVar(&f.idle, "idle", sim.DefaultIdle, "idle timeout of a session")
 	flags.StringVar(&f.latency, "latency", "", "how long answers take: `TIME`, root=..,login=..,logout=..,other=.. or slow")
 	flags.StringVar(&f.lockout, "lockout", "", "`N[,DURATION]`: so many wrong passwords in a row lock an account")
-	flags.DurationVar(&f.clock, "clock", 0, "how much the device's clock is fast")
+	flags.StringVar(&f.clock, "clock", "", "`TIME` that the device's clock starts at, as 2031-01-02T15:04:05Z, or how much it is fast, as 36h or -5m")
 	flags.StringArrayVar(&f.faults, "fault", nil, "misbehave: `NAME[=VALUE]`, may be repeated; help lists them")
 	flags.StringVar(&f.journal, "journal", "", "`FILE` to append what the device sees to, one JSON line each")
 	flags.StringVar(&f.mockup, "mockup", "", "serve the DMTF mockup in `DIR` instead of the built-in tree")
@@ -99,7 +104,13 @@ func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
 	}
 	cfg := serve.SimConfig{Data: a.data, Listen: f.listen, ReadyFile: f.readyFile, Log: log, Ready: a.ready}
 	d := &cfg.Device
-	*d = sim.Config{User: auth.AccountName(f.user), Name: f.name, Slots: f.slots, Idle: f.idle, ClockOffset: f.clock, Faults: f.faults, Log: log}
+	*d = sim.Config{User: auth.AccountName(f.user), Name: f.name, MustChangePassword: f.mustReset, Slots: f.slots, Idle: f.idle, Faults: f.faults, Log: log}
+	if d.ClockOffset, err = parseClock(f.clock, time.Now()); err != nil {
+		return cfg, err
+	}
+	if d.ClientCAs, err = readCAs(f.clientCAs); err != nil {
+		return cfg, err
+	}
 	if d.Latency, err = sim.ParseLatency(f.latency); err != nil {
 		return cfg, usage("for instance 0.1s, root=0.72s,login=1s or slow", "%w", err)
 	}
@@ -127,6 +138,43 @@ func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
 		cfg.PasswordFile, err = filepath.Abs(f.secret.file)
 	}
 	return cfg, err
+}
+
+// parseClock reads how much a clock is fast at now: a duration, or a time.
+func parseClock(s string, now time.Time) (time.Duration, error) {
+	if s == "" {
+		return 0, nil
+	}
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return 0, usage("for instance 36h, -5m or 2031-01-02T15:04:05Z", "--clock %q is neither a duration nor a time", s)
+	}
+	return t.Sub(now), nil
+}
+
+// maxCAFile bounds a file of --client-ca, in bytes; a certificate has about 2,000.
+const maxCAFile = 64 << 10
+
+func readCAs(files []string) (texts []string, err error) {
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, usage("", "--client-ca: %w", err)
+		}
+		text, err := io.ReadAll(io.LimitReader(f, maxCAFile+1))
+		f.Close()
+		if err == nil && len(text) > maxCAFile {
+			err = fmt.Errorf("%s has more than %d bytes", name, maxCAFile)
+		}
+		if err != nil {
+			return nil, usage("", "--client-ca: %w", err)
+		}
+		texts = append(texts, string(text))
+	}
+	return texts, nil
 }
 
 // parseLockout reads N or N,DURATION.

@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,19 +13,21 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/sim"
 )
 
 // A SimConfig says how one simulated device is served.
 type SimConfig struct {
-	// Data holds the device's CA, and its password where none is given. "" is a
-	// temporary folder that goes with the device.
+	// Data holds the device's CA, the certificate that somebody put in the place of
+	// its own, and its password where none is given. "" is a temporary folder that
+	// goes with the device.
 	Data string
 	// Listen is HOST or HOST:PORT; "" is 127.0.0.1. A port left out is the one
 	// used before under Data, else a free one.
 	Listen string
 	// Device is the device. Without a password one is drawn; without a user it
-	// is admin.
+	// is admin. ServerCertificates is set by RunSim.
 	Device sim.Config
 	// PasswordFile is where Device.Password came from; "" where it came from
 	// elsewhere, or there is none: then it is written under Data.
@@ -58,11 +61,16 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	if err := cfg.credentials(dir); err != nil {
 		return err
 	}
+	id, certs, err := simCertificates(dir)
+	if err != nil {
+		return err
+	}
+	cfg.Device.ServerCertificates = certs
 	device, err := sim.New(cfg.Device)
 	if err != nil {
 		return configError{err}
 	}
-	f, id, err := cfg.listen(dir)
+	f, err := cfg.listen(dir, id, certs.tlsConfig(sim.Listener, asker{mode: device.AsksForCertificates, judge: device.JudgeCertificate}))
 	if err != nil {
 		return err
 	}
@@ -88,28 +96,39 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	return errors.Join(err, forgetReady(cfg.ReadyFile))
 }
 
-func (cfg *SimConfig) listen(dir *Dir) (*face, *Identity, error) {
-	host, port := "127.0.0.1", 0
-	if cfg.Listen != "" {
-		var err error
-		if host, port, err = config.SplitAddress(cfg.Listen); err != nil {
-			return nil, nil, err
-		}
-	}
+// simCertificates opens what the device shows in its handshakes: the certificate
+// of its own CA, or the one that an Administrator has put in its place.
+func simCertificates(dir *Dir) (*Identity, *Certificates, error) {
 	id, err := OpenIdentity(dir, time.Now)
 	if err != nil {
 		return nil, nil, err
 	}
+	key, err := seal.LoadOrCreate(dir.Path(sealKey))
+	if err != nil {
+		return nil, nil, err
+	}
+	certs, err := OpenCertificates(dir, id, key, time.Now)
+	return id, certs, err
+}
+
+func (cfg *SimConfig) listen(dir *Dir, id *Identity, conf *tls.Config) (*face, error) {
+	host, port := "127.0.0.1", 0
+	if cfg.Listen != "" {
+		var err error
+		if host, port, err = config.SplitAddress(cfg.Listen); err != nil {
+			return nil, err
+		}
+	}
 	id.SetNames(hostNames(host))
 	p, err := openPorts(dir)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	ln, err := p.listen("sim", host, port)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return newFace("sim", host, ln, id.TLSConfig(), cfg.Log), id, nil
+	return newFace("sim", host, ln, conf, cfg.Log), nil
 }
 
 // credentials fills in what is missing of user and password.

@@ -11,7 +11,6 @@ import (
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/admin"
-	"github.com/postern/postern/internal/trust"
 	"github.com/postern/postern/redfish"
 )
 
@@ -32,8 +31,7 @@ type known struct {
 	Account
 	id       string // never used again
 	disabled bool
-	former   []auth.Secret              // passwords, the last one first
-	certs    []trust.AccountCertificate // by which the account is known
+	former   []auth.Secret // passwords, the last one first
 	version  int64
 	created  time.Time
 	updated  time.Time

@@ -33,7 +33,7 @@ type authority struct {
 	journal *journal
 	now     func() time.Time // the device's clock
 	host    string           // the device's name, for the names in certificates
-	trust   *trust.Service   // whose Store this is
+	trust   *trust.Service
 	// changed is told of resources that came, changed or went. It is called with
 	// mu held: it must not wait, and not call the authority.
 	changed func(c change, uri, kind string)
@@ -44,7 +44,6 @@ type authority struct {
 	roles    map[auth.Role]admin.Role // that are not predefined
 	logins   account.Rules
 	rules    admin.ListenerRules
-	cas      []trust.Record // the oldest first
 	byToken  map[[sha256.Size]byte]*session
 	byID     map[string]*session
 	byUse    *list.List // least recently used first: the first to expire
@@ -58,7 +57,7 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 		changed: func(change, string, string) {},
 		roles:   make(map[auth.Role]admin.Role), logins: account.DefaultRules(),
 		rules: admin.ListenerRules{
-			Listener: listener, SessionIdle: cfg.Idle, Basic: admin.BasicEnabled, Mapping: admin.MapCommonName, Version: 1,
+			Listener: Listener, SessionIdle: cfg.Idle, Basic: admin.BasicEnabled, Mapping: admin.MapCommonName, Version: 1,
 		},
 		byToken: make(map[[sha256.Size]byte]*session), byID: make(map[string]*session),
 		byUse: list.New(), byAge: list.New(),

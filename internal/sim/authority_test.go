@@ -252,13 +252,13 @@ func TestConfigErrors(t *testing.T) {
 func TestAuthorityErrors(t *testing.T) {
 	t.Parallel()
 	r := start(t, Config{})
-	if _, err := r.auth.Session(listener, "none"); !errors.Is(err, auth.ErrNoSession) {
+	if _, err := r.auth.Session(Listener, "none"); !errors.Is(err, auth.ErrNoSession) {
 		t.Errorf("session: %v", err)
 	}
 	if err := r.auth.Logout(context.Background(), auth.Principal{Role: auth.Administrator}, "none"); !errors.Is(err, auth.ErrNoSession) {
 		t.Errorf("logout: %v", err)
 	}
-	if _, err := r.auth.Lookup(listener, ""); !errors.Is(err, auth.ErrNoSession) {
+	if _, err := r.auth.Lookup(Listener, ""); !errors.Is(err, auth.ErrNoSession) {
 		t.Errorf("lookup: %v", err)
 	}
 	s, err := r.auth.Login(context.Background(), auth.Attempt{
@@ -266,7 +266,7 @@ func TestAuthorityErrors(t *testing.T) {
 	if err != nil || s.ID != "mine" {
 		t.Errorf("login: %v, %v", s.ID, err)
 	}
-	if got, err := r.auth.Lookup(listener, "t"); err != nil || got.ID != "mine" {
+	if got, err := r.auth.Lookup(Listener, "t"); err != nil || got.ID != "mine" {
 		t.Errorf("lookup: %v, %v", got.ID, err)
 	}
 }

@@ -5,8 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"slices"
-	"time"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
@@ -24,16 +22,37 @@ type ServerCertificates interface {
 
 // trustIn makes the part that judges certificates, with the CAs of the Config.
 func (a *authority) trustIn(cfg Config) (err error) {
-	if a.trust, err = trust.New(trust.Config{Store: trustStore{a}, Now: cfg.clock, Log: cfg.Log}); err != nil {
+	if a.trust, err = trust.New(trust.Config{Store: &trust.MemoryStore{Account: a.nameOf}, Now: cfg.clock, Log: cfg.Log}); err != nil {
 		return err
 	}
 	for i, text := range cfg.ClientCAs {
-		if _, err := a.trust.Add(context.Background(), trust.NewCA{Listener: listener, Text: []byte(text)}); err != nil {
+		if _, err := a.trust.Add(context.Background(), trust.NewCA{Listener: Listener, Text: []byte(text)}); err != nil {
 			return fmt.Errorf("sim: client CA %d: %w", i+1, err)
 		}
 	}
 	a.rules.Certificates = len(cfg.ClientCAs) > 0
 	return nil
+}
+
+// AsksForCertificates reports whether clients are to be asked for certificates
+// in the next handshake, and whether one without a good one is to fail.
+func (d *Device) AsksForCertificates() (ask, strict bool) {
+	d.auth.mu.Lock()
+	defer d.auth.mu.Unlock()
+	return d.auth.rules.Certificates, d.auth.rules.CertificateStrict
+}
+
+// JudgeCertificate returns why a client that shows this chain, its own
+// certificate first, is not let in, whatever account it is for.
+func (d *Device) JudgeCertificate(ctx context.Context, chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return trust.ErrMalformed
+	}
+	d.auth.mu.Lock()
+	mapping := d.auth.rules.Mapping
+	d.auth.mu.Unlock()
+	_, err := d.auth.named(ctx, mapping, chain)
+	return err
 }
 
 // certified returns the account that a client's certificate names, if it is a
@@ -69,10 +88,10 @@ func (a *authority) named(ctx context.Context, mapping admin.Mapping, chain []*x
 		if err != nil {
 			return "", err
 		}
-		_, err = a.trust.JudgeLeaf(ctx, listener, chain)
+		_, err = a.trust.JudgeLeaf(ctx, Listener, chain)
 		return own.Account, err
 	}
-	if _, err := a.trust.Judge(ctx, listener, chain); err != nil {
+	if _, err := a.trust.Judge(ctx, Listener, chain); err != nil {
 		return "", err
 	}
 	if mapping == admin.MapCommonName {
@@ -86,7 +105,7 @@ func (a *authority) named(ctx context.Context, mapping admin.Mapping, chain []*x
 // CAs returns the authorities whose certificates are let in.
 func (d *desk) CAs(context.Context, string) ([]admin.Certificate, error) {
 	all := []admin.Certificate{}
-	for _, ca := range d.trust.CAs(listener) {
+	for _, ca := range d.trust.CAs(Listener) {
 		all = append(all, describeCA(ca))
 	}
 	return all, nil
@@ -105,7 +124,7 @@ func (d *desk) AddCA(ctx context.Context, n admin.NewCA) (admin.Certificate, err
 	if n.CRLURL != "" || n.OCSP != admin.OCSPOff {
 		return admin.Certificate{}, refuse(admin.Invalid, "crl_url", "", "a simulated device asks nobody about revocation")
 	}
-	ca, err := d.trust.Add(ctx, trust.NewCA{Listener: listener, Name: n.Name, Text: []byte(n.PEM)})
+	ca, err := d.trust.Add(ctx, trust.NewCA{Listener: Listener, Name: n.Name, Text: []byte(n.PEM)})
 	if err != nil {
 		return admin.Certificate{}, certificateFault(err)
 	}
@@ -160,6 +179,18 @@ func (d *desk) RemoveAccountCertificate(ctx context.Context, name auth.AccountNa
 	return certificateFault(d.trust.RemoveAccountCertificate(ctx, owner, f))
 }
 
+// nameOf returns the name of the account with that id, if it is there.
+func (a *authority) nameOf(id string) (auth.AccountName, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, k := range a.accounts {
+		if k.id == id {
+			return k.Name, true
+		}
+	}
+	return "", false
+}
+
 func (d *desk) accountID(name auth.AccountName) (string, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -182,137 +213,4 @@ func certificateFault(err error) error {
 		return refuse(admin.Conflict, "", admin.LimitReached, "%v", err)
 	}
 	return refuse(admin.Invalid, "pem", "", "%v", err)
-}
-
-// A trustStore keeps the CAs and the certificates of accounts in the authority,
-// the latter with their accounts: they go when those do.
-type trustStore struct{ *authority }
-
-var _ trust.Store = trustStore{}
-
-// AddCA is trust.Store's.
-func (s trustStore) AddCA(_ context.Context, r trust.Record, limit int, at time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	switch {
-	case s.caAt(r.ID) >= 0:
-		return trust.ErrExists
-	case limit > 0 && len(s.cas) >= limit:
-		return trust.ErrLimit
-	}
-	r.Created = at
-	s.cas = append(s.cas, r)
-	return nil
-}
-
-// caAt returns the place of a CA, or -1; a.mu is held.
-func (a *authority) caAt(id string) int {
-	return slices.IndexFunc(a.cas, func(r trust.Record) bool { return r.ID == id })
-}
-
-// CAs is trust.Store's.
-func (s trustStore) CAs(context.Context) ([]trust.Record, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.cas), nil
-}
-
-// RemoveCA is trust.Store's.
-func (s trustStore) RemoveCA(_ context.Context, id string, _ time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.caAt(id)
-	if i < 0 {
-		return trust.ErrNotFound
-	}
-	s.cas = slices.Delete(s.cas, i, i+1)
-	return nil
-}
-
-// SetCRL is trust.Store's.
-func (s trustStore) SetCRL(_ context.Context, id string, crl []byte, _ time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	i := s.caAt(id)
-	if i < 0 {
-		return trust.ErrNotFound
-	}
-	s.cas[i].CRL = crl
-	return nil
-}
-
-// AddAccountCertificate is trust.Store's.
-func (s trustStore) AddAccountCertificate(_ context.Context, c trust.AccountCertificate, limit int, at time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.byAccountID(c.AccountID)
-	switch {
-	case k == nil:
-		return trust.ErrNotFound
-	case s.holder(c.Fingerprint) != nil:
-		return trust.ErrExists
-	case limit > 0 && len(k.certs) >= limit:
-		return trust.ErrLimit
-	}
-	c.Created = at
-	k.certs = append(k.certs, c)
-	return nil
-}
-
-// byAccountID returns the account with that id; a.mu is held.
-func (a *authority) byAccountID(id string) *known {
-	for _, k := range a.accounts {
-		if k.id == id {
-			return k
-		}
-	}
-	return nil
-}
-
-// holder returns whose certificate it is; a.mu is held.
-func (a *authority) holder(f trust.Fingerprint) *known {
-	for _, k := range a.accounts {
-		if k.certAt(f) >= 0 {
-			return k
-		}
-	}
-	return nil
-}
-
-func (k *known) certAt(f trust.Fingerprint) int {
-	return slices.IndexFunc(k.certs, func(c trust.AccountCertificate) bool { return c.Fingerprint == f })
-}
-
-// AccountCertificates is trust.Store's.
-func (s trustStore) AccountCertificates(_ context.Context, accountID string) ([]trust.AccountCertificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if k := s.byAccountID(accountID); k != nil {
-		return slices.Clone(k.certs), nil
-	}
-	return nil, nil
-}
-
-// AccountByFingerprint is trust.Store's.
-func (s trustStore) AccountByFingerprint(_ context.Context, f trust.Fingerprint) (trust.AccountCertificate, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.holder(f)
-	if k == nil {
-		return trust.AccountCertificate{}, trust.ErrNotFound
-	}
-	return k.certs[k.certAt(f)], nil
-}
-
-// RemoveAccountCertificate is trust.Store's.
-func (s trustStore) RemoveAccountCertificate(_ context.Context, accountID string, f trust.Fingerprint, _ time.Time) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	k := s.byAccountID(accountID)
-	if k == nil || k.certAt(f) < 0 {
-		return trust.ErrNotFound
-	}
-	i := k.certAt(f)
-	k.certs = slices.Delete(k.certs, i, i+1)
-	return nil
 }

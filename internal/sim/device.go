@@ -24,8 +24,8 @@ type Device struct {
 	logins, refused, full, calls atomic.Int64
 }
 
-// listener is the one place where a device's sessions are valid.
-const listener = "device"
+// Listener names the one place where a device's sessions are valid.
+const Listener = "device"
 
 // New returns a device that has just been switched on.
 func New(cfg Config) (*Device, error) {
@@ -54,14 +54,14 @@ func New(cfg Config) (*Device, error) {
 // administers what the authority keeps. A mockup brings resources of its own.
 func (d *Device) compose() (*redfish.Handler, error) {
 	cfg := redfish.Config{
-		Authority: d.auth, Listener: listener, Profile: redfish.Generic(),
+		Authority: d.auth, Listener: Listener, Profile: redfish.Generic(),
 		Rules: d.auth.handlerRules, Realm: d.cfg.Name, Log: d.cfg.Log,
 	}
 	next := http.Handler(http.HandlerFunc(d.serve))
 	if d.store.tree.living {
 		desk := newDesk(d.auth, d.cfg.ServerCertificates)
 		administered, err := service.New(service.Config{
-			Desk: desk, Listener: listener, Manager: desk.shownAt(d.manager()), Root: d.root, Types: d.store.tree.types,
+			Desk: desk, Listener: Listener, Manager: desk.shownAt(d.manager()), Root: d.root, Types: d.store.tree.types,
 			Verify: d.auth, Next: next, Log: d.cfg.Log,
 		})
 		if err != nil {

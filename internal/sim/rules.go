@@ -65,7 +65,7 @@ func (d *desk) SetListenerRules(_ context.Context, r admin.ListenerRules) (admin
 	if r.Version != 0 && r.Version != d.rules.Version {
 		return admin.ListenerRules{}, refuse(admin.Conflict, "", admin.Changed, "the rules were changed by somebody else")
 	}
-	r.Listener, r.Version = listener, d.rules.Version+1
+	r.Listener, r.Version = Listener, d.rules.Version+1
 	d.rules = r
 	return r, nil
 }
@@ -97,7 +97,7 @@ func (a *authority) handlerRules() redfish.Rules {
 
 // setSessions changes the rules for sessions.
 func (d *desk) setSessions(ctx context.Context, c redfish.SessionChange) error {
-	r, err := d.ListenerRules(ctx, listener)
+	r, err := d.ListenerRules(ctx, Listener)
 	if err != nil {
 		return err
 	}

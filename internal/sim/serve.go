@@ -133,14 +133,7 @@ func (d *Device) read(w http.ResponseWriter, r *http.Request, path string) error
 		return &redfish.Problem{Status: http.StatusNotAcceptable, Key: "HeaderInvalid", Args: []string{"Accept"}}
 	}
 	body := d.render(path, f)
-	switch {
-	case f.media != mediaJSON:
-	case r.URL.RawQuery != "":
-		var err error
-		if body, err = d.query(r, body); err != nil {
-			return err
-		}
-	default:
+	if f.media == mediaJSON {
 		if setHeader(w, "ETag", f.etag); matches(r.Header.Values("If-None-Match"), f.etag) {
 			w.WriteHeader(http.StatusNotModified)
 			return nil
@@ -158,7 +151,7 @@ func (d *Device) render(path string, f *file) []byte {
 			body = show(d, body)
 		}
 		if path == entriesPath { // an expanded collection (DSP0268, LogEntryCollection)
-			body = d.appendExpanded(nil, body, 0, ".", false)
+			body = d.appendExpanded(nil, body, 0)
 		}
 		if s, ok := sensorOf[path]; ok {
 			body = putValue(body, d.reading(s.sensor), s.member...)
