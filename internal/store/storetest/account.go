@@ -18,6 +18,7 @@ func Accounts(t *testing.T, open func(*testing.T) Core) {
 	t.Run("create and read", func(t *testing.T) { accountCreate(t, open(t)) })
 	t.Run("names are compared exactly", func(t *testing.T) { accountNames(t, open(t)) })
 	t.Run("update", func(t *testing.T) { accountUpdate(t, open(t)) })
+	t.Run("what ends sessions", func(t *testing.T) { accountEndsSessions(t, open(t)) })
 	t.Run("update under a race", func(t *testing.T) { accountUpdateRace(t, open(t)) })
 	t.Run("delete", func(t *testing.T) { accountDelete(t, open(t)) })
 	t.Run("last administrator", func(t *testing.T) { lastAdministrator(t, open(t)) })
@@ -55,9 +56,12 @@ func accountCreate(t *testing.T, s Core) {
 	got, err := s.Account(t.Context(), "ann")
 	must(t, err)
 	equal(t, got, want[1])
+	bound := person("must", auth.ReadOnly)
+	bound.MustChangePassword, bound.Enabled = true, false
+	must(t, s.CreateAccount(t.Context(), bound, noon))
 	all, err := s.Accounts(t.Context())
 	must(t, err)
-	equal(t, all, []account.Account{want[2], want[1], want[0]})
+	equal(t, all, []account.Account{want[2], want[1], created(bound), want[0]})
 	again := person("ann", auth.ReadOnly)
 	again.ID = "another"
 	wantErr(t, s.CreateAccount(t.Context(), again, noon), account.ErrExists)
@@ -93,6 +97,35 @@ func accountUpdate(t *testing.T, s Core) {
 	wantErr(t, err, account.ErrNotFound)
 }
 
+func accountEndsSessions(t *testing.T, s Core) {
+	a := add(t, s, "root", "ann")[1]
+	s1 := login(a, "s1")
+	must(t, create(s, s1, none))
+	for name, change := range map[string]func(a *account.Account){
+		"nothing":          func(*account.Account) {},
+		"must change":      func(a *account.Account) { a.MustChangePassword = true },
+		"must change not":  func(a *account.Account) { a.MustChangePassword = false },
+		"what is not kept": func(a *account.Account) { a.Failures, a.Locked = 3, true },
+	} {
+		next := a
+		change(&next)
+		got, err := s.UpdateAccount(t.Context(), next, account.Update{}, noon)
+		must(t, err)
+		if got.Version != a.Version+1 || got.SessionVersion != 1 || got.MustChangePassword != next.MustChangePassword || got.Failures != 0 || got.Locked {
+			t.Errorf("%s: got %+v", name, got)
+		}
+		a, s1.Version, s1.MustChangePassword = got, got.Version, got.MustChangePassword
+		wantSessions(t, s, s1)
+	}
+	a.Enabled = false
+	got, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
+	must(t, err)
+	if got.SessionVersion != got.Version {
+		t.Errorf("got %+v", got)
+	}
+	wantSessions(t, s)
+}
+
 func accountUpdateRace(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")[1]
 	won := race(t, 10, account.ErrConflict, func(int) error {
@@ -107,6 +140,10 @@ func accountUpdateRace(t *testing.T, s Core) {
 func accountDelete(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")[1]
 	must(t, create(s, login(a, "s1"), none))
+	_, err := s.DeleteAccount(t.Context(), "ann", 2, noon)
+	wantErr(t, err, account.ErrConflict)
+	wantLock(t, s, a)
+	wantSessions(t, s, login(a, "s1"))
 	got, err := s.DeleteAccount(t.Context(), "ann", 0, noon)
 	must(t, err)
 	equal(t, got, a)
