@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/postern/postern/auth"
@@ -139,12 +140,8 @@ func (s *Service) patchAccount(c *call) error {
 	if err != nil {
 		return err
 	}
-	if s.alone || !c.mayAs("ManagerAccount", http.MethodPatch) {
-		for _, name := range b.Names() {
-			if name != "Password" {
-				return auth.ErrForbidden
-			}
-		}
+	if !s.mayChange(c, b.Names()) {
+		return auth.ErrForbidden
 	}
 	change := readChange(b)
 	if err := b.Err(); err != nil {
@@ -158,6 +155,12 @@ func (s *Service) patchAccount(c *call) error {
 		return accountFault(err, c.path, deref(change.Role))
 	}
 	return c.changed(s.resource(a))
+}
+
+// mayChange is asked once it is known that the caller may change the password.
+func (s *Service) mayChange(c *call, properties []string) bool {
+	only := !slices.ContainsFunc(properties, func(name string) bool { return name != "Password" })
+	return only || !s.alone && rf.Privileged("ManagerAccount", http.MethodPatch, c.by, c.own())
 }
 
 func readChange(b *rf.Body) admin.AccountChange {

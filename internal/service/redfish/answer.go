@@ -19,16 +19,11 @@ type call struct {
 	id    []string // the segments that name the resource among its kind
 	allow string
 	by    auth.Principal
-	known bool // there is a principal
-}
-
-func (c *call) reads() bool {
-	return c.r.Method == http.MethodGet || c.r.Method == http.MethodHead
 }
 
 // own reports whether the account in the path is that of whoever asks.
 func (c *call) own() bool {
-	return c.known && len(c.id) > 0 && c.id[0] == string(c.by.Account)
+	return len(c.id) > 0 && c.id[0] == string(c.by.Account)
 }
 
 // name is the account in the path.

@@ -69,21 +69,17 @@ func split(path string) []string {
 	return strings.Split(strings.Trim(path, "/"), "/")
 }
 
-// find returns the route of a canonical path, nil for none, and the segments
-// that stand for "{}". alias: the path names the Members of that collection.
-func (s *Service) find(path string) (rt *route, ids []string, alias bool) {
-	segments := split(path)
-	if rt, ids := s.match(segments); rt != nil {
-		return rt, ids, false
+// find returns the route that a request at a canonical path is for, nil for
+// none, the path of its resource, and the segments that stand for "{}". To all
+// but POST the Members of a collection are what else may have that name.
+func (s *Service) find(method, path string) (rt *route, at string, ids []string) {
+	if list, ok := strings.CutSuffix(path, membersSuffix); ok && method == http.MethodPost {
+		if rt, ids := s.match(split(list)); rt != nil && rt.post != nil && rt.get != nil {
+			return rt, list, ids
+		}
 	}
-	at, ok := strings.CutSuffix(path, membersSuffix)
-	if !ok {
-		return nil, nil, false
-	}
-	if rt, ids := s.match(split(at)); rt != nil && rt.post != nil && rt.get != nil {
-		return rt, ids, true
-	}
-	return nil, nil, false
+	rt, ids = s.match(split(path))
+	return rt, path, ids
 }
 
 // match prefers what comes first; no two patterns of the table fit one path.
@@ -138,20 +134,12 @@ func (rt *route) allow() string {
 	return strings.Join(list, ", ")
 }
 
-// may applies the privilege registry. HEAD needs what GET does: a tag tells
-// something of what it tags (DSP0266 1.20.0, 13.3.10). On one's own account a
-// PATCH, and the action that does the same, may be about the password alone,
-// which needs less; whether it is, the handlers see in the body.
+// may applies the privilege registry. On one's own account a PATCH, and the
+// action that does the same, may be about the password alone, which needs less;
+// whether it is, the handlers see in the body.
 func (c *call) may(rt *route) bool {
 	if rt.entity == "ManagerAccount" && (c.r.Method == http.MethodPatch || rt.get == nil) {
-		return c.known && rf.Privileged(rt.entity, http.MethodPatch, c.by, c.own(), "Password")
+		return rf.Privileged(rt.entity, http.MethodPatch, c.by, c.own(), "Password")
 	}
-	return c.mayAs(rt.entity, c.r.Method)
-}
-
-func (c *call) mayAs(entity, method string) bool {
-	if method == http.MethodHead {
-		method = http.MethodGet
-	}
-	return c.known && rf.Privileged(entity, method, c.by, entity == "ManagerAccount" && c.own())
+	return rf.Privileged(rt.entity, c.r.Method, c.by, rt.entity == "ManagerAccount" && c.own())
 }

@@ -108,7 +108,7 @@ func NewOwnAccount(cfg Config) (*Service, error) {
 
 // Owns reports whether a canonical path is for a Service made by New to answer.
 func (s *Service) Owns(path string) bool {
-	rt, _, _ := s.find(path)
+	rt, _ := s.match(split(path))
 	return rt != nil
 }
 
@@ -122,14 +122,14 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rf.WriteError(w, r, err)
 		return
 	}
-	rt, id, alias := s.find(path)
-	c := &call{w: w, r: r, path: path, id: id}
-	c.by, c.known = auth.PrincipalFrom(r.Context())
+	rt, at, id := s.find(r.Method, path)
+	c := &call{w: w, r: r, path: at, id: id}
+	c.by, _ = auth.PrincipalFrom(r.Context()) // nobody holds no privilege
 	if rt == nil || rt.ownOnly && !c.own() {
 		s.cfg.Next.ServeHTTP(w, r)
 		return
 	}
-	if err := s.serve(c, rt, alias); err != nil {
+	if err := s.serve(c, rt); err != nil {
 		if p := rf.AsProblem(err); p.Status == http.StatusInternalServerError {
 			s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "redfish request failed", slog.Any("error", err))
 		}
@@ -137,26 +137,18 @@ func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Service) serve(c *call, rt *route, alias bool) error {
-	allow := rt.allow()
-	if alias {
-		allow = http.MethodPost
-		c.path = strings.TrimSuffix(c.path, membersSuffix)
-		if c.reads() {
-			return rf.NotFound(c.path + membersSuffix) // an alias for POST only
-		}
-	}
+func (s *Service) serve(c *call, rt *route) error {
+	c.allow = rt.allow()
 	if c.r.Method == http.MethodOptions {
-		c.w.Header().Set("Allow", allow)
+		c.w.Header().Set("Allow", c.allow)
 		return c.done()
 	}
 	do := rt.method(c.r.Method)
-	if do == nil || alias && c.r.Method != http.MethodPost {
-		return rf.NotAllowed(allow)
+	if do == nil {
+		return rf.NotAllowed(c.allow)
 	}
 	if !rt.open && !c.may(rt) {
 		return auth.ErrForbidden
 	}
-	c.allow = allow
 	return do(c)
 }
