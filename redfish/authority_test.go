@@ -23,7 +23,9 @@ type memory struct {
 	roles    map[auth.AccountName]auth.Role
 	sessions []held
 	limit    int
-	fault    error // answers every Login and Check
+	custom   map[auth.Role]auth.Privileges
+	must     map[auth.AccountName]bool // change their password
+	fault    error                     // answers every Login and Check
 	attempts []auth.Attempt
 	n        int
 }
@@ -47,11 +49,18 @@ func (m *memory) judge(a auth.Attempt) (auth.Principal, error) {
 	if m.fault != nil {
 		return auth.Principal{}, m.fault
 	}
+	if a.Kind == auth.Certificate {
+		a.Account = auth.AccountName(a.Chain[0].Subject.CommonName)
+		a.Password = auth.NewSecret(password)
+	}
 	role, ok := m.roles[a.Account]
 	if !ok || !a.Password.Equal(auth.NewSecret(password)) {
 		return auth.Principal{}, fmt.Errorf("judge %q: %w", a.Account, auth.ErrBadCredentials)
 	}
-	return auth.Principal{Account: a.Account, AccountID: "id-" + string(a.Account), Role: role}, nil
+	return auth.Principal{
+		Account: a.Account, AccountID: "id-" + string(a.Account), Role: role,
+		Privileges: m.custom[role], MustChangePassword: m.must[a.Account],
+	}, nil
 }
 
 func (m *memory) Login(_ context.Context, a auth.Attempt) (auth.Session, error) {
@@ -115,7 +124,7 @@ func (m *memory) Logout(_ context.Context, by auth.Principal, id string) error {
 	switch {
 	case i < 0:
 		return auth.ErrNoSession
-	case by.Role != auth.Administrator && m.sessions[i].Principal.Account != by.Account:
+	case by.Role != auth.Administrator && !by.Privileges.Has(auth.ConfigureManager) && m.sessions[i].Principal.Account != by.Account:
 		return auth.ErrForbidden
 	}
 	m.sessions = slices.Delete(m.sessions, i, i+1)
