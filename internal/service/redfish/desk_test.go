@@ -322,6 +322,9 @@ func (m *memory) AccountCertificates(_ context.Context, name auth.AccountName) (
 
 func (m *memory) AddAccountCertificate(_ context.Context, name auth.AccountName, text string) (c admin.Certificate, err error) {
 	defer m.lock()()
+	if _, ok := m.accounts[name]; !ok {
+		return c, bad(admin.NotFound, "", "", "no such account")
+	}
 	m.own[name], c, err = m.add(m.own[name], text)
 	return c, err
 }
