@@ -31,6 +31,7 @@ func (f *clientFlags) add(cmd *cobra.Command) {
 // A device is the T of a client command, with the logins kept for it.
 type device struct {
 	client.Target
+	described target.Target
 	*client.Client
 	close func() error
 }
@@ -85,6 +86,7 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 			return auth.Credential{Account: account, Password: password}, err
 		}
 	}
+	d.described = described
 	if d.Target, err = serve.ClientTarget(described, credential, log); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
