@@ -125,9 +125,9 @@ func (s *Store) changeAccount(ctx context.Context, tx *sql.Tx, old, a account.Ac
 	endSessions := a.Role != old.Role || a.Hash != old.Hash || a.Enabled != old.Enabled
 	return scanAccount(tx.QueryRowContext(ctx, `
 		update account set role = ?, password_hash = ?, enabled = ?, must_change_password = ?,
-		       failures = iif(?, 0, failures), failed_at = iif(?, 0, failed_at),
-		       locked = iif(?, 0, locked), locked_until = iif(?, 0, locked_until),
-		       version = version + 1, session_version = iif(?, version + 1, session_version),
+		       failures = case when ? then 0 else failures end, failed_at = case when ? then 0 else failed_at end,
+		       locked = case when ? then 0 else locked end, locked_until = case when ? then 0 else locked_until end,
+		       version = version + 1, session_version = case when ? then version + 1 else session_version end,
 		       updated_at = ?, node = ?, epoch = ?
 		where id = ?
 		returning `+accountColumns,

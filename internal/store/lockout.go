@@ -45,8 +45,9 @@ func countFailure(ctx context.Context, tx *sql.Tx, id string, at time.Time, rese
 	}
 	var n int
 	err := tx.QueryRowContext(ctx, `
-		update account set failures = iif(locked or failed_at < ?, 1, failures + 1), failed_at = ?, locked = 0, locked_until = 0
-		where id = ? and not (locked and (locked_until = 0 or locked_until > ?))
+		update account set failures = case when locked = 1 or failed_at < ? then 1 else failures + 1 end,
+		       failed_at = ?, locked = 0, locked_until = 0
+		where id = ? and (locked = 0 or locked_until <> 0 and locked_until <= ?)
 		returning failures`, since, nanos(at), id, nanos(at)).Scan(&n)
 	return n, err
 }
@@ -62,13 +63,12 @@ func (s *Store) lock(ctx context.Context, tx *sql.Tx, id string, until, at time.
 	return s.emit(ctx, tx, "account", name, at)
 }
 
-// ClearFailures implements account.Store. It writes only where there is something
-// to forget.
+// ClearFailures implements account.Store.
 func (s *Store) ClearFailures(ctx context.Context, id string, at time.Time) error {
 	return s.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `
 			update account set failures = 0, failed_at = 0, locked = 0, locked_until = 0
-			where id = ? and (failures <> 0 or locked) and not (locked and (locked_until = 0 or locked_until > ?))`,
+			where id = ? and failures <> 0 and (locked = 0 or locked_until <> 0 and locked_until <= ?)`,
 			id, nanos(at))
 		return err
 	})

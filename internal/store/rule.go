@@ -21,6 +21,7 @@ func (s *Store) Rules(ctx context.Context) (account.Rules, error) {
 // SetRules implements account.Store. What is kept of former passwords and is more
 // than the new rules want goes.
 func (s *Store) SetRules(ctx context.Context, r account.Rules, at time.Time) (account.Rules, error) {
+	out := r
 	err := s.write(ctx, func(tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx, `
 			update login_rule set min_password = ?, max_password = ?, history = ?, threshold = ?, duration = ?,
@@ -28,7 +29,7 @@ func (s *Store) SetRules(ctx context.Context, r account.Rules, at time.Time) (ac
 			where id = 1 and ? in (0, version)
 			returning version`,
 			r.Min, r.Max, r.History, r.Threshold, int64(r.Duration), int64(r.ResetAfter), nanos(at), s.node, s.epoch, r.Version).
-			Scan(&r.Version)
+			Scan(&out.Version)
 		if err := noRow(err, account.ErrConflict); err != nil {
 			return err
 		}
@@ -40,7 +41,7 @@ func (s *Store) SetRules(ctx context.Context, r account.Rules, at time.Time) (ac
 	if err != nil {
 		return account.Rules{}, err
 	}
-	return r, nil
+	return out, nil
 }
 
 // trimFormer keeps the last few former passwords of every account.
