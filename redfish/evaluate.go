@@ -93,7 +93,7 @@ func (q *querying) evaluate(w http.ResponseWriter, r *http.Request, params []par
 	opts, err := readOptions(params)
 	switch {
 	case err != nil:
-	case first.over:
+	case first.over && first.isJSON():
 		err = errTooLarge
 	case !first.isJSON() || !json.Valid(body) || body[0] != '{':
 		err = &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}
