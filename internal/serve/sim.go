@@ -80,6 +80,7 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	defer func() {
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
+		device.Close() // its event streams would wait for ever
 		f.shutdown(drain)
 	}()
 	ready := Ready{

@@ -26,13 +26,6 @@ var actions = []action{
 		params: map[string]check{"ResetType": listed}, do: (*Device).resetManager},
 	{resource: logPath, name: "LogService.ClearLog",
 		params: map[string]check{"LogEntriesETag": anyText}, do: func(d *Device, _ []byte) { d.clearLog() }},
-	{resource: updatePath, name: "UpdateService.SimpleUpdate", required: []string{"ImageURI"},
-		params: map[string]check{
-			"ImageURI": anyText, "TransferProtocol": listed, "Targets": textList, "Username": anyText, "Password": anyText,
-		},
-		do: func(d *Device, params []byte) {
-			d.record("FirmwareUpdated", "Firmware was updated from "+text(params, "ImageURI")+".")
-		}},
 	insertMedia("Cd"), insertMedia("Usb"), ejectMedia("Cd"), ejectMedia("Usb"),
 }
 
@@ -41,7 +34,10 @@ var livingEndpoints = endpoints()
 
 func endpoints() map[string]func(*Device) endpoint {
 	all := map[string]func(*Device) endpoint{
-		uploadPath: func(d *Device) endpoint { return endpoint{http.MethodPost: d.upload} },
+		uploadPath:    func(d *Device) endpoint { return endpoint{http.MethodPost: d.upload} },
+		multipartPath: func(d *Device) endpoint { return endpoint{http.MethodPost: d.multipartUpload} },
+		updatePath + "/Actions/UpdateService.SimpleUpdate":   func(d *Device) endpoint { return endpoint{http.MethodPost: d.simpleUpdate} },
+		eventsPath + "/Actions/EventService.SubmitTestEvent": func(d *Device) endpoint { return endpoint{http.MethodPost: d.submitTestEvent} },
 	}
 	for _, a := range actions {
 		all[a.resource+"/Actions/"+a.name] = func(d *Device) endpoint {
@@ -114,7 +110,8 @@ func (d *Device) resetSystem(params []byte) {
 		}
 		return body
 	})
-	d.record("SystemReset", fmt.Sprintf("The system was reset: %s. It is %s.", how, d.powerState()))
+	d.recordFor(systemPath, "SystemReset", fmt.Sprintf("The system was reset: %s. It is %s.", how, d.powerState()))
+	d.tasks.released()
 }
 
 // power applies a reset to the PowerState of a resource, if it has one, and
@@ -146,6 +143,7 @@ func power(body []byte, how string) (after []byte, boots bool) {
 func (d *Device) resetManager([]byte) {
 	d.edit(managerPath, func(body []byte) []byte { return putValue(body, d.dateTime(), "LastResetTime") })
 	d.record("ManagerReset", "The manager was reset.")
+	d.tasks.released()
 	d.DropSessions()
 }
 
@@ -165,6 +163,7 @@ func insertMedia(slot string) action {
 				body = putValue(body, string(lookup(params, "Inserted")) != "false", "Inserted")
 				return putValue(body, string(lookup(params, "WriteProtected")) != "false", "WriteProtected")
 			})
+			d.recordFor(at, "MediaInserted", "Virtual media was inserted into "+slot+".")
 		}}
 }
 
@@ -177,5 +176,6 @@ func ejectMedia(slot string) action {
 			body = putValue(body, "NotConnected", "ConnectedVia")
 			return putValue(body, false, "Inserted")
 		})
+		d.recordFor(at, "MediaEjected", "Virtual media was ejected from "+slot+".")
 	}}
 }

@@ -9,17 +9,21 @@ import (
 	"github.com/postern/postern/redfish"
 )
 
-// A Device is one simulated Redfish device. It has no goroutines and needs no
-// closing. Safe for concurrent use.
+// A Device is one simulated Redfish device. It has no goroutines but those that
+// push events, which end by themselves when they have; Close ends them, and the
+// event streams, at once. Safe for concurrent use.
 type Device struct {
-	cfg     Config
-	faults  *faults
-	journal *journal
-	auth    *authority
-	store   *store
-	uploads uploads
-	entries logEntries
-	inner   *redfish.Handler
+	cfg      Config
+	faults   *faults
+	journal  *journal
+	auth     *authority
+	store    *store
+	uploads  uploads
+	entries  logEntries
+	events   *events
+	tasks    *tasks
+	licenses licenses
+	inner    *redfish.Handler
 
 	logins, refused, full, calls atomic.Int64
 }
@@ -83,6 +87,9 @@ func (d *Device) root() []byte { return d.render(rootPath, d.store.get(rootPath)
 // newResources returns a device that nobody can log in to, with its resources.
 func newResources(cfg Config) *Device {
 	d := &Device{cfg: cfg, faults: new(faults), store: newStore(cfg.Tree)}
+	d.events = &events{store: d.store, clock: cfg.clock, render: d.shown, log: cfg.Log}
+	d.tasks = &tasks{device: d}
+	d.licenses.device = d
 	if cfg.Tree.living {
 		d.entries.first, d.entries.last = 1, len(d.store.members(entriesPath))
 	}
@@ -92,6 +99,13 @@ func newResources(cfg Config) *Device {
 // Handler returns the device's web server. It is to be served over TLS, and
 // over HTTP/1.1 alone: over anything else it shows nothing but its open URIs.
 func (d *Device) Handler() http.Handler { return http.HandlerFunc(d.answer) }
+
+// Close ends every event stream and every delivery of an event, and waits for
+// the deliveries. The device answers on; it takes no new listeners.
+func (d *Device) Close() {
+	d.tasks.close()
+	d.events.close()
+}
 
 // Stats are a device's counters since it was switched on.
 type Stats struct {

@@ -59,7 +59,7 @@ func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
 	}
 	k := kindOf(r.Method, path)
 	time.Sleep(d.cfg.Latency.of(k))
-	n := new(note)
+	n := &note{gone: r.Context().Done()}
 	if k != kindLogin {
 		n.user, n.session = d.auth.owner(r.Header.Get("X-Auth-Token"))
 	}

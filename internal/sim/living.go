@@ -20,7 +20,7 @@ const (
 	entriesPath  = logPath + "/Entries"
 	updatePath   = rootPath + "/UpdateService"
 	managerNet   = managerPath + "/EthernetInterfaces/1"
-	mediaPath    = managerPath + "/VirtualMedia"
+	mediaPath    = systemPath + "/VirtualMedia"
 	uploadPath   = updatePath + "/upload"
 )
 
@@ -51,6 +51,7 @@ var shows = map[string]func(d *Device, body []byte) []byte{
 		return put(body, lookup(body, "HostName"), "FQDN")
 	},
 	managerNet:                          func(d *Device, body []byte) []byte { return d.showHostName(d.showMAC(body, 0)) },
+	taskServicePath:                     func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
 	logPath:                             func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
 	chassisPath + "/EnvironmentMetrics": (*Device).showEnvironment,
 	chassisPath + "/ThermalSubsystem/ThermalMetrics": (*Device).showThermal,

@@ -226,7 +226,7 @@ func TestVirtualMedia(t *testing.T) {
 func TestSimpleUpdate(t *testing.T) {
 	t.Parallel()
 	r := start(t, Config{})
-	r.want(204, "POST", updatePath+"/Actions/UpdateService.SimpleUpdate", `{"ImageURI":"https://images.example/bmc.bin","TransferProtocol":"HTTPS","Targets":["/redfish/v1/UpdateService/FirmwareInventory/BMC"]}`)
+	r.want(202, "POST", updatePath+"/Actions/UpdateService.SimpleUpdate", `{"ImageURI":"https://images.example/bmc.bin","TransferProtocol":"HTTPS","Targets":["/redfish/v1/UpdateService/FirmwareInventory/BMC"]}`)
 	if p := r.want(200, "GET", entriesPath+"/4", ""); !strings.Contains(p.member("Message"), "bmc.bin") {
 		t.Errorf("%s", p.body)
 	}

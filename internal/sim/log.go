@@ -3,6 +3,8 @@ package sim
 import (
 	"strconv"
 	"sync"
+
+	"github.com/postern/postern/redfish"
 )
 
 // maxLog is MaxNumberOfRecords of the log: the oldest entry makes room.
@@ -20,8 +22,20 @@ type logEntries struct {
 // an entry without one (observed: redfish_utilities 3.5.2, rf_logs.py).
 const logRegistry = "PosternSim.1.0."
 
-// record adds an entry to the log.
-func (d *Device) record(key, message string) {
+// record adds an entry about the manager to the log.
+func (d *Device) record(key, message string) { d.recordFor(managerPath, key, message) }
+
+// recordFor adds an entry to the log about the resource at origin, and tells
+// the listeners.
+func (d *Device) recordFor(origin, key, message string) {
+	d.events.publish(occurrence{
+		kind: eventAlert, messageID: logRegistry + key, message: message, origin: origin,
+		entry: d.addEntry(origin, key, message),
+	})
+}
+
+// addEntry returns the URI of the new entry.
+func (d *Device) addEntry(origin, key, message string) string {
 	e := &d.entries
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -39,9 +53,16 @@ func (d *Device) record(key, message string) {
 		Created   string `json:"Created"`
 		Message   string `json:"Message"`
 		MessageID string `json:"MessageId"`
+		Links     struct {
+			Origin redfish.Ref `json:"OriginOfCondition"`
+		} `json:"Links"`
 	}{entriesPath + "/" + id, "#LogEntry.v1_21_0.LogEntry", id, "Log Entry " + id,
-		"Event", "OK", d.dateTime(), message, logRegistry + key}))
+		"Event", "OK", d.dateTime(), message, logRegistry + key,
+		struct {
+			Origin redfish.Ref `json:"OriginOfCondition"`
+		}{redfish.Ref{ID: origin}}}))
 	d.forget(e.last - maxLog)
+	return entriesPath + "/" + id
 }
 
 // clearLog empties the log.

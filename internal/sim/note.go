@@ -11,6 +11,8 @@ type note struct {
 	session       string
 	full          bool // refused because no slot is free
 	logoutRefused bool // by the fault
+
+	gone <-chan struct{} // closed when the client hangs up; nil: nobody knows
 }
 
 type noteKey struct{}

@@ -6,6 +6,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/postern/postern/redfish"
 )
@@ -43,7 +44,6 @@ var writable = map[string]map[string]check{
 	systemPath: {
 		"AssetTag":                       anyText,
 		"HostName":                       anyText,
-		"IndicatorLED":                   listed,
 		"LocationIndicatorActive":        boolean,
 		"Boot/BootSourceOverrideTarget":  listed,
 		"Boot/BootSourceOverrideEnabled": listed,
@@ -57,6 +57,11 @@ var writable = map[string]map[string]check{
 		"HostName":            anyText,
 		"NTP/ProtocolEnabled": boolean,
 		"NTP/NTPServers":      textList,
+	},
+	eventsPath: {
+		"ServiceEnabled":               boolean,
+		"DeliveryRetryAttempts":        upTo(maxRetries),
+		"DeliveryRetryIntervalSeconds": upTo(int(maxPushWait / time.Second)),
 	},
 	managerNet: {
 		"HostName":           anyText,
@@ -73,6 +78,7 @@ func (d *Device) patch(w http.ResponseWriter, r *http.Request, path string) erro
 	if err != nil {
 		return err
 	}
+	d.events.resourceEvent(eventResourceUpdated, path, "")
 	setHeader(w, "ETag", f.etag)
 	d.write(w, r, http.StatusOK, mediaJSON, d.render(path, f))
 	return nil

@@ -30,7 +30,7 @@ func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
 		redfish.WriteError(w, r, &redfish.Problem{Status: http.StatusMethodNotAllowed, Key: "OperationNotAllowed", Allow: e.allow()})
 		return
 	}
-	if !mayCall(r, path) {
+	if !mayCall(r, path) && !d.mayEvent(r, path) {
 		redfish.WriteError(w, r, auth.ErrForbidden)
 		return
 	}
@@ -71,8 +71,12 @@ func (d *Device) advertised(e endpoint, method string) string {
 // endpoint returns what is at path, nil for nothing.
 func (d *Device) endpoint(path string) endpoint {
 	if d.store.tree.living {
+		d.tasks.settle()
 		if e := livingEndpoints[path]; e != nil {
 			return e(d)
+		}
+		if e := d.serviceEndpoint(path); e != nil {
+			return e
 		}
 	} else if d.store.tree.targets[path] {
 		return endpoint{http.MethodPost: d.mockAction}

@@ -13,9 +13,10 @@ import (
 )
 
 // An Upload is what the device has seen of the upload that began last at
-// /redfish/v1/UpdateService/upload, the UpdateService's HttpPushUri. It is
-// counted as it arrives; Stats shows it while it does. Over the wire it leaves
-// an entry in the log when it has ended.
+// /redfish/v1/UpdateService/upload (what an HttpPushUri would name, which newer
+// schemas deprecate), or at the MultipartHttpPushUri. It is counted as it
+// arrives; Stats shows it while it does. Over the wire it leaves an entry in
+// the log when it has ended.
 type Upload struct {
 	Count     int       // uploads begun since the device was switched on
 	Bytes     int64     // arrived so far
@@ -57,12 +58,20 @@ const uploadChunk = 64 << 10
 // upload takes a body of any type and size, keeps nothing of it but its count
 // and digest, and answers 204 when it has ended.
 func (d *Device) upload(w http.ResponseWriter, r *http.Request, _ string) error {
+	if _, err := d.receive(r.Body, 0); err != nil {
+		return err
+	}
+	return d.done(w)
+}
+
+// receive reads an image to its end, counts and hashes it as the latest
+// upload, and tells the log. limit bounds it; 0: no limit.
+func (d *Device) receive(from io.Reader, limit int64) (size int64, err error) {
 	n := d.uploads.begin()
 	sum := sha256.New()
 	chunk := make([]byte, uploadChunk)
-	size := int64(0)
 	for {
-		got, err := r.Body.Read(chunk)
+		got, err := from.Read(chunk)
 		sum.Write(chunk[:got])
 		size += int64(got)
 		now := d.cfg.Now()
@@ -71,13 +80,20 @@ func (d *Device) upload(w http.ResponseWriter, r *http.Request, _ string) error 
 				u.FirstByte = now
 			}
 		})
-		if err == io.EOF {
-			d.uploads.update(n, func(u *Upload) { u.LastByte, u.SHA256 = now, hex.EncodeToString(sum.Sum(nil)) })
-			d.record("ImageUploaded", fmt.Sprintf("An image of %d bytes was uploaded, SHA-256 %x.", size, sum.Sum(nil)))
-			return d.done(w)
-		}
-		if err != nil {
-			return &redfish.Problem{Status: http.StatusBadRequest, Key: "GeneralError", Text: "The upload broke off.", Err: err}
+		switch {
+		case limit > 0 && size > limit:
+			return 0, &redfish.Problem{Status: http.StatusRequestEntityTooLarge, Key: "PayloadTooLarge"}
+		case err == io.EOF:
+			digest := hex.EncodeToString(sum.Sum(nil))
+			d.uploads.update(n, func(u *Upload) { u.LastByte, u.SHA256 = now, digest })
+			d.recordFor(updatePath, "ImageUploaded", fmt.Sprintf("An image of %d bytes was uploaded, SHA-256 %s.", size, digest))
+			return size, nil
+		case err != nil:
+			return 0, brokenOff(err)
 		}
 	}
+}
+
+func brokenOff(err error) error {
+	return &redfish.Problem{Status: http.StatusBadRequest, Key: "GeneralError", Text: "The upload broke off.", Err: err}
 }

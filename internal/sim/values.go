@@ -3,6 +3,7 @@ package sim
 import (
 	"encoding/json"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/postern/postern/redfish"
@@ -51,6 +52,20 @@ func boolean(value []byte, _ []string) verdict {
 		return valueType
 	}
 	return valueGood
+}
+
+// upTo takes whole numbers from 0 to most.
+func upTo(most int) check {
+	return func(value []byte, _ []string) verdict {
+		n, err := strconv.Atoi(string(value))
+		switch {
+		case err != nil:
+			return valueType
+		case n < 0 || n > most:
+			return valueBad
+		}
+		return valueGood
+	}
 }
 
 // maxServers bounds a list of servers.
