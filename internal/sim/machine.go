@@ -3,6 +3,7 @@ package sim
 import (
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -43,6 +44,13 @@ func (m *Machine) Root() []byte { return m.device.root() }
 // Types returns the types of the resources, as @odata.type has them without the
 // "#" and the name at the end: "Manager.v1_24_0", "ManagerCollection".
 func (m *Machine) Types() []string { return m.device.store.tree.types() }
+
+// Registries returns the files of the registries, besides Base, whose messages
+// the resources use.
+func (m *Machine) Registries() []string { return slices.Clone(registries) }
+
+// registries are as the DMTF publishes them; of the log's own there is no file.
+var registries = []string{"ResourceEvent.1.3.0", "TaskEvent.1.0.3"}
 
 // Manager returns the URI of the manager resource, "" where there is none.
 func (m *Machine) Manager() string { return m.device.manager() }

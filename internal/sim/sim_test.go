@@ -92,7 +92,7 @@ func start(t *testing.T, cfg Config) *rig {
 		t.Fatal(err)
 	}
 	srv := httptest.NewUnstartedServer(d.Handler())
-	srv.TLS = &tls.Config{NextProtos: []string{"http/1.1"}}
+	srv.TLS = &tls.Config{NextProtos: []string{"http/1.1"}, ClientAuth: tls.RequestClientCert}
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	t.Cleanup(srv.Close)
