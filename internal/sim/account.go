@@ -110,7 +110,7 @@ func (d *desk) CreateAccount(_ context.Context, n admin.NewAccount) (admin.Accou
 		return admin.Account{}, err
 	}
 	k := d.add(Account{n.Name, n.Password, n.Role, n.MustChangePassword}, n.Disabled)
-	d.tell(added, n.Name)
+	d.tell(eventResourceAdded, n.Name)
 	return d.view(k), nil
 }
 
@@ -149,7 +149,7 @@ func (d *desk) ChangeAccount(ctx context.Context, name auth.AccountName, c admin
 	if ends {
 		d.endOf(ctx, k)
 	}
-	d.tell(altered, name)
+	d.tell(eventResourceUpdated, name)
 	return d.view(k), nil
 }
 
@@ -192,7 +192,7 @@ func (d *desk) RemoveAccount(_ context.Context, name auth.AccountName, version i
 	for _, s := range d.sessionsOf(k) { // the one that asks, too
 		d.lose(s)
 	}
-	d.tell(removed, name)
+	d.tell(eventResourceRemoved, name)
 	return nil
 }
 
@@ -256,6 +256,6 @@ func lastAdministrator(name auth.AccountName) error {
 }
 
 // tell says what became of an account; a.mu is held.
-func (a *authority) tell(c change, name auth.AccountName) {
-	a.changed(c, redfish.AccountURI(name), "ManagerAccount")
+func (a *authority) tell(event string, name auth.AccountName) {
+	a.changed(event, redfish.AccountURI(name), "ManagerAccount")
 }

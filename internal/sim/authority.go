@@ -34,9 +34,9 @@ type authority struct {
 	now     func() time.Time // the device's clock
 	host    string           // the device's name, for the names in certificates
 	trust   *trust.Service
-	// changed is told of resources that came, changed or went. It is called with
-	// mu held: it must not wait, and not call the authority.
-	changed func(c change, uri, kind string)
+	// changed is told of resources that came, changed or went, by the type of the
+	// event. It is called with mu held: it must not wait, and not call the authority.
+	changed func(event, uri, resource string)
 
 	mu       sync.Mutex // guards all below
 	accounts []*known
@@ -54,7 +54,7 @@ type authority struct {
 func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	a := &authority{
 		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name,
-		changed: func(change, string, string) {},
+		changed: func(string, string, string) {},
 		roles:   make(map[auth.Role]admin.Role), logins: account.DefaultRules(),
 		rules: admin.ListenerRules{
 			Listener: Listener, SessionIdle: cfg.Idle, Basic: admin.BasicEnabled, Mapping: admin.MapCommonName, Version: 1,
@@ -68,15 +68,6 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	}
 	return a, a.trustIn(cfg)
 }
-
-// A change is what happened to a resource of the authority.
-type change int
-
-const (
-	added change = iota
-	altered
-	removed
-)
 
 // Login makes a session. auth.ErrBadCredentials; auth.ErrSessionLimit where all
 // slots are taken, which only somebody with the right password learns.

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -75,6 +76,30 @@ func TestAccountLife(t *testing.T) {
 	r.want(404, "GET", joe, "")
 	if p := r.want(200, "GET", accounts, ""); p.member("Members@odata.count") != "1" {
 		t.Errorf("accounts: %s", p.body)
+	}
+}
+
+func TestAccountEvents(t *testing.T) {
+	t.Parallel()
+	r := start(t, Config{})
+	r.want(201, "POST", roles, `{"RoleId":"Smith","AssignedPrivileges":["Login"]}`)
+	joe := r.newAccount("joe", "Smith")
+	r.want(200, "PATCH", joe, `{"Enabled":false}`)
+	r.want(204, "DELETE", joe, "")
+	var got []string
+	r.Device.events.mu.Lock()
+	defer r.Device.events.mu.Unlock()
+	for _, e := range r.Device.events.ring {
+		if within(e.origin, accountService) {
+			got = append(got, e.kind+" "+e.origin+" "+e.resource)
+		}
+	}
+	want := []string{
+		"ResourceAdded " + roles + "/Smith Role", "ResourceAdded " + joe + " ManagerAccount",
+		"ResourceUpdated " + joe + " ManagerAccount", "ResourceRemoved " + joe + " ManagerAccount",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("events %q, want %q", got, want)
 	}
 }
 
@@ -197,12 +222,10 @@ func TestLockoutByRules(t *testing.T) {
 	if locked() != "false" {
 		t.Error("locked by two that are not in one window")
 	}
-	tag := r.want(200, "GET", joe, "").header.Get("ETag")
 	r.loginAs("joe", "wrong")
 	if locked() != "true" || r.loginAs("joe", "joe-Pass.1").status != 401 {
 		t.Error("not locked")
 	}
-	_ = tag
 	r.want(200, "PATCH", joe, `{"Locked":false}`)
 	if locked() != "false" || r.loginAs("joe", "joe-Pass.1").status != 201 {
 		t.Error("not unlocked")

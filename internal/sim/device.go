@@ -47,6 +47,7 @@ func New(cfg Config) (*Device, error) {
 	if d.auth, err = newAuthority(cfg, d.faults, d.journal); err != nil {
 		return nil, err
 	}
+	d.auth.changed = d.events.resourceEvent
 	if d.inner, err = d.compose(); err != nil {
 		return nil, err
 	}

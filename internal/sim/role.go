@@ -77,7 +77,7 @@ func (d *desk) CreateRole(_ context.Context, r admin.Role) (admin.Role, error) {
 	if len(d.roles) >= maxRoles {
 		return admin.Role{}, refuse(admin.Conflict, "", admin.LimitReached, "there are %d roles already", maxRoles)
 	}
-	return d.putRole(r, 1)
+	return d.putRole(r, eventResourceAdded, 1)
 }
 
 // ChangeRole gives a role other privileges, from the next request on.
@@ -93,16 +93,17 @@ func (d *desk) ChangeRole(_ context.Context, r admin.Role) (admin.Role, error) {
 	case r.Version != 0 && r.Version != old.Version:
 		return admin.Role{}, refuse(admin.Conflict, "", admin.Changed, "role %q was changed by somebody else", r.Name)
 	}
-	return d.putRole(r, old.Version+1)
+	return d.putRole(r, eventResourceUpdated, old.Version+1)
 }
 
-// putRole enters a role under a version; a.mu is held.
-func (d *desk) putRole(r admin.Role, version int64) (admin.Role, error) {
+// putRole enters a role under a version, and tells it as an event; a.mu is held.
+func (d *desk) putRole(r admin.Role, event string, version int64) (admin.Role, error) {
 	if !r.Privileges.Has(auth.MayLogIn) || !auth.AllPrivileges.Has(r.Privileges) {
 		return admin.Role{}, refuse(admin.Invalid, "privileges", "", "a role needs the privilege Login")
 	}
 	r.Predefined, r.Version = false, version
 	d.roles[r.Name] = r
+	d.changed(event, roleURI(r.Name), "Role")
 	return r, nil
 }
 
@@ -120,8 +121,11 @@ func (d *desk) RemoveRole(_ context.Context, name auth.Role) error {
 		return refuse(admin.Conflict, "", admin.RoleInUse, "accounts have the role %q", name)
 	}
 	delete(d.roles, name)
+	d.changed(eventResourceRemoved, roleURI(name), "Role")
 	return nil
 }
+
+func roleURI(name auth.Role) string { return rootPath + "/AccountService/Roles/" + string(name) }
 
 func predefined(name auth.Role) error {
 	return refuse(admin.Conflict, "", admin.Predefined, "role %q is a predefined one", name)
