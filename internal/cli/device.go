@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -67,13 +68,9 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 			return nil, err
 		}
 	} else {
-		stored, err := serve.OpenStored(ctx, dir, t, log)
-		if errors.Is(err, serve.ErrNoTarget) {
-			return nil, usage("postern target list shows those there are; a device that is none of them is named by its URL", "no target %q", t)
-		} else if err != nil {
+		if described, credential, d.close, err = storedTarget(ctx, dir, t, log); err != nil {
 			return nil, err
 		}
-		described, credential, d.close = stored.Target, stored.Credential, stored.Close
 		if f.user != "" {
 			described.Account, credential = auth.AccountName(f.user), nil
 		}
@@ -91,6 +88,25 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 		return nil, errors.Join(err, d.close())
 	}
 	return d, nil
+}
+
+// storedTarget reads a target of the store, with its credential.
+func storedTarget(ctx context.Context, dir, name string, log *slog.Logger) (
+	t target.Target, credential func(context.Context) (auth.Credential, error), done func() error, err error,
+) {
+	stored, err := serve.OpenStored(ctx, dir, log)
+	if err == nil {
+		if t, err = stored.Target(ctx, name); err != nil {
+			stored.Close()
+		}
+	}
+	if errors.Is(err, serve.ErrNoTarget) {
+		err = usage("postern target list shows those there are; a device that is none of them is named by its URL", "no target %q", name)
+	}
+	if err != nil {
+		return target.Target{}, nil, nil, err
+	}
+	return t, stored.CredentialOf(name), stored.Close, nil
 }
 
 // byURL describes a device that only the command line knows. Without --user it

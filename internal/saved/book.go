@@ -11,13 +11,27 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // A Book is the file, with the folder it lies in. It is safe for concurrent use
 // by any number of processes.
-type Book struct{ dir string }
+type Book struct {
+	dir string
+
+	mu      sync.Mutex // guards what follows
+	waiting []*edit    // for the next writing
+	writing bool       // somebody writes, and then looks for who waits
+}
+
+// An edit is one change of the logins, for all that wait to be written together.
+type edit struct {
+	apply func([]Login) []Login
+	done  chan struct{} // closed when err is set
+	err   error
+}
 
 // Open returns the book in the folder, which is made where it is missing (mode
 // 0700). A folder or file that others can read is refused.
@@ -25,7 +39,7 @@ func Open(dir string) (*Book, error) {
 	if err := os.MkdirAll(filepath.Join(dir, lockDir), 0o700); err != nil {
 		return nil, fmt.Errorf("saved logins: %w", err)
 	}
-	b := &Book{dir}
+	b := &Book{dir: dir}
 	for _, path := range []string{dir, b.path()} {
 		info, err := os.Stat(path)
 		if err == nil && info.Mode().Perm()&0o077 != 0 {
@@ -123,8 +137,45 @@ func (p *Page) Forget(ctx context.Context, l Login) error {
 // Close lets others open the page.
 func (p *Page) Close() error { return p.lock.Close() }
 
-// change replaces the file by what f makes of it.
+// change replaces the file by what f makes of it. What several goroutines want
+// to change at the same time is written at once: a fleet saves its logins in a
+// few writings, not in one for each.
 func (b *Book) change(ctx context.Context, f func([]Login) []Login) error {
+	e := &edit{apply: f, done: make(chan struct{})}
+	b.mu.Lock()
+	b.waiting = append(b.waiting, e)
+	lead := !b.writing
+	b.writing = true
+	b.mu.Unlock()
+	if lead {
+		b.write(context.WithoutCancel(ctx))
+	}
+	<-e.done
+	return e.err
+}
+
+// write writes what waits until nothing does.
+func (b *Book) write(ctx context.Context) {
+	for {
+		b.mu.Lock()
+		edits := b.waiting
+		b.waiting = nil
+		b.writing = len(edits) > 0
+		b.mu.Unlock()
+		if len(edits) == 0 {
+			return
+		}
+		err := b.apply(ctx, edits)
+		for _, e := range edits {
+			e.err = err
+			close(e.done)
+		}
+	}
+}
+
+// apply makes the edits, in their order, under the lock that other processes
+// respect too.
+func (b *Book) apply(ctx context.Context, edits []*edit) error {
 	l, err := lock(ctx, filepath.Join(b.dir, fileLock))
 	if err != nil {
 		return err
@@ -134,7 +185,10 @@ func (b *Book) change(ctx context.Context, f func([]Login) []Login) error {
 	if err != nil {
 		return err
 	}
-	data, err := encode(f(all))
+	for _, e := range edits {
+		all = e.apply(all)
+	}
+	data, err := encode(all)
 	if err == nil {
 		err = b.replace(data)
 	}

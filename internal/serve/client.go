@@ -43,16 +43,16 @@ func ClientTarget(t target.Target, credential func(context.Context) (auth.Creden
 	}, nil
 }
 
-// A Stored target is one that was read from a data directory, which is left as
-// it is, whether a server runs on it or not. Close it.
+// A Stored is the targets of a data directory, which is left as it is, whether a
+// server runs on it or not. Close it.
 type Stored struct {
-	Target  target.Target
 	store   *store.Store
 	service *target.Service
 }
 
-// OpenStored reads the target of that name: ErrNoTarget.
-func OpenStored(ctx context.Context, data, name string, log *slog.Logger) (*Stored, error) {
+// OpenStored opens the targets of a data directory: ErrNoTarget where it has
+// never had any.
+func OpenStored(ctx context.Context, data string, log *slog.Logger) (*Stored, error) {
 	path, keyPath := filepath.Join(data, storeFile), filepath.Join(data, sealKey)
 	for _, p := range []string{path, keyPath} {
 		if _, err := os.Stat(p); errors.Is(err, fs.ErrNotExist) {
@@ -67,24 +67,29 @@ func OpenStored(ctx context.Context, data, name string, log *slog.Logger) (*Stor
 	if err != nil {
 		return nil, fmt.Errorf("read the targets: %w", err)
 	}
-	s := &Stored{store: st}
-	s.service, err = target.New(target.Config{Store: st, Key: key, Log: log})
-	if err == nil {
-		s.Target, err = s.service.Get(ctx, name)
-	}
+	service, err := target.New(target.Config{Store: st, Key: key, Log: log})
 	if err != nil {
-		st.Close()
-		if errors.Is(err, target.ErrNotFound) {
-			err = ErrNoTarget
-		}
-		return nil, err
+		return nil, errors.Join(err, st.Close())
 	}
-	return s, nil
+	return &Stored{st, service}, nil
 }
 
-// Credential reads what Postern logs in with, from wherever it is kept.
-func (s *Stored) Credential(ctx context.Context) (auth.Credential, error) {
-	return s.service.Credential(ctx, s.Target.Name)
+// Target returns the target of that name: ErrNoTarget.
+func (s *Stored) Target(ctx context.Context, name string) (target.Target, error) {
+	t, err := s.service.Get(ctx, name)
+	if errors.Is(err, target.ErrNotFound) {
+		err = ErrNoTarget
+	}
+	return t, err
+}
+
+// Targets returns all of them, by name.
+func (s *Stored) Targets(ctx context.Context) ([]target.Target, error) { return s.service.List(ctx) }
+
+// CredentialOf returns what reads the credential that Postern logs in to a target
+// with, from wherever it is kept.
+func (s *Stored) CredentialOf(name string) func(context.Context) (auth.Credential, error) {
+	return func(ctx context.Context) (auth.Credential, error) { return s.service.Credential(ctx, name) }
 }
 
 // Close closes the store.
