@@ -74,12 +74,12 @@ type Store interface {
 	Account(ctx context.Context, name auth.AccountName) (Account, error)
 	// Accounts returns all accounts in the order of their names.
 	Accounts(ctx context.Context) ([]Account, error)
-	// UpdateAccount stores role, hash, state and MustChangePassword of a where its
-	// Version is still the stored one, and returns it with the next Version. Where
-	// role, hash or state differ from the stored ones it ends, in the same
-	// transaction, the sessions of the account, except u.Keep while the account
-	// stays enabled. A former hash is kept for as long as the rules want it; a new
-	// one, like u.Unlock, ends a lockout.
+	// UpdateAccount stores role, state and MustChangePassword of a, and u.Hash, where
+	// the Version of a is still the stored one, and returns the account with the
+	// next Version. Where role or state differ from the stored ones, or with a
+	// u.Hash, it ends, in the same transaction, the sessions of the account, except
+	// u.Keep while the account stays enabled. The former hash is kept for as long as
+	// the rules want it; a u.Hash, like u.Unlock, ends a lockout.
 	// ErrNotFound, ErrConflict, ErrBadRole, ErrLastAdministrator.
 	UpdateAccount(ctx context.Context, a Account, u Update, at time.Time) (Account, error)
 	// DeleteAccount removes the account and its sessions, where version is 0 or the
@@ -112,6 +112,7 @@ type Store interface {
 
 // An Update says how UpdateAccount goes about it.
 type Update struct {
+	Hash   string // of the new password; "" = the password stays, and so does its hash
 	Keep   string // id of the session that lives on; "" = none
 	Unlock bool   // end a lockout
 }

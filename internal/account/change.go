@@ -57,12 +57,12 @@ func (s *Service) change(ctx context.Context, name auth.AccountName, c Change, k
 		if err := p.compare(ctx, s.store, a); err != nil {
 			return Account{}, err
 		}
-		next := c.apply(a, p.hash)
-		unlock := c.Unlock && (a.Locked || a.Failures > 0)
-		if next == a && !unlock {
+		next := c.apply(a)
+		u := Update{Hash: p.hash, Keep: keep, Unlock: c.Unlock && a.Failures > 0}
+		if next == a && u.Hash == "" && !u.Unlock {
 			return a, nil
 		}
-		if next, err = s.store.UpdateAccount(ctx, next, Update{Keep: keep, Unlock: unlock}, s.now()); err == nil {
+		if next, err = s.store.UpdateAccount(ctx, next, u, s.now()); err == nil {
 			s.changed(next, keep)
 			return next, nil
 		}
@@ -73,10 +73,10 @@ func (s *Service) change(ctx context.Context, name auth.AccountName, c Change, k
 	return Account{}, err
 }
 
-// apply returns a with the changes made; hash is that of the new password.
-func (c Change) apply(a Account, hash string) Account {
+// apply returns a with the changes made, apart from its hash.
+func (c Change) apply(a Account) Account {
 	if c.Password != nil {
-		a.Hash, a.MustChangePassword = hash, false
+		a.MustChangePassword = false
 	}
 	if c.Role != nil {
 		a.Role = *c.Role

@@ -342,10 +342,11 @@ func TestChangedBehindTheBack(t *testing.T) {
 	if s := mustLogin(t, h, attempt("ann", good)); s.Principal.Role != auth.ReadOnly {
 		t.Errorf("got the old role %s", s.Principal.Role)
 	}
-	if a.Hash, err = account.Hash(auth.NewSecret("another password")); err != nil {
+	hash, err := account.Hash(auth.NewSecret("another password"))
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err = h.store.UpdateAccount(t.Context(), a, account.Update{}, time.Now()); err != nil {
+	if _, err = h.store.UpdateAccount(t.Context(), a, account.Update{Hash: hash}, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.Login(t.Context(), attempt("ann", good))

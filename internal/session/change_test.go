@@ -139,9 +139,7 @@ func TestChangeBetweenCommitAndIndex(t *testing.T) {
 	refreshed := make(chan struct{})
 	var table *session.Table
 	table, err := session.New(session.Config{Audit: r.log, Store: meddler{r.store, func() {
-		ann := r.ann
-		ann.Hash = "$new"
-		a, err := r.store.UpdateAccount(t.Context(), ann, account.Update{}, time.Now())
+		a, err := r.store.UpdateAccount(t.Context(), r.ann, account.Update{Hash: "$new"}, time.Now())
 		if err != nil {
 			t.Error(err)
 		}

@@ -87,7 +87,7 @@ func (s *Store) UpdateAccount(ctx context.Context, a account.Account, u account.
 		if old.Version != a.Version {
 			return account.ErrConflict
 		}
-		if out, err = s.changeAccount(ctx, tx, old, a, u.Unlock, at); err != nil {
+		if out, err = s.changeAccount(ctx, tx, old, a, u, at); err != nil {
 			return err
 		}
 		if old.IsAdministrator() && !out.IsAdministrator() {
@@ -110,19 +110,20 @@ func (s *Store) UpdateAccount(ctx context.Context, a account.Account, u account.
 }
 
 // changeAccount makes a of old.
-func (s *Store) changeAccount(ctx context.Context, tx *sql.Tx, old, a account.Account, unlock bool, at time.Time) (account.Account, error) {
+func (s *Store) changeAccount(ctx context.Context, tx *sql.Tx, old, a account.Account, u account.Update, at time.Time) (account.Account, error) {
 	if a.Role != old.Role {
 		if err := holdRole(ctx, tx, a.Role); err != nil {
 			return a, err
 		}
 	}
-	if a.Hash != old.Hash {
-		unlock = true // what was counted was about another password
+	hash, unlock := old.Hash, u.Unlock
+	if u.Hash != "" {
+		hash, unlock = u.Hash, true // what was counted was about another password
 		if err := keepFormer(ctx, tx, old); err != nil {
 			return a, err
 		}
 	}
-	endSessions := a.Role != old.Role || a.Hash != old.Hash || a.Enabled != old.Enabled
+	endSessions := a.Role != old.Role || u.Hash != "" || a.Enabled != old.Enabled
 	return scanAccount(tx.QueryRowContext(ctx, `
 		update account set role = ?, password_hash = ?, enabled = ?, must_change_password = ?,
 		       failures = case when ? then 0 else failures end, failed_at = case when ? then 0 else failed_at end,
@@ -131,7 +132,7 @@ func (s *Store) changeAccount(ctx context.Context, tx *sql.Tx, old, a account.Ac
 		       updated_at = ?, node = ?, epoch = ?
 		where id = ?
 		returning `+accountColumns,
-		a.Role, a.Hash, a.Enabled, a.MustChangePassword, unlock, unlock, unlock, unlock, endSessions,
+		a.Role, hash, a.Enabled, a.MustChangePassword, unlock, unlock, unlock, unlock, endSessions,
 		nanos(at), s.node, s.epoch, a.ID))
 }
 

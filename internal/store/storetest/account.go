@@ -81,10 +81,11 @@ func accountNames(t *testing.T, s Core) {
 func accountUpdate(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")[1]
 	old := a
-	a.Role, a.Hash, a.Enabled = auth.ReadOnly, "$other", false
+	a.Role, a.Hash, a.Enabled = auth.ReadOnly, "not this way", false
 	later := noon.Add(time.Hour)
-	got, err := s.UpdateAccount(t.Context(), a, account.Update{}, later)
+	got, err := s.UpdateAccount(t.Context(), a, account.Update{Hash: "$other"}, later)
 	must(t, err)
+	a.Hash = "$other"
 	a.Version, a.SessionVersion, a.Updated = 2, 2, later
 	equal(t, got, a)
 	got, err = s.Account(t.Context(), "ann")
@@ -105,13 +106,13 @@ func accountEndsSessions(t *testing.T, s Core) {
 		"nothing":          func(*account.Account) {},
 		"must change":      func(a *account.Account) { a.MustChangePassword = true },
 		"must change not":  func(a *account.Account) { a.MustChangePassword = false },
-		"what is not kept": func(a *account.Account) { a.Failures, a.Locked = 3, true },
+		"what is not kept": func(a *account.Account) { a.Hash, a.Failures, a.Locked = "$new", 3, true },
 	} {
 		next := a
 		change(&next)
 		got, err := s.UpdateAccount(t.Context(), next, account.Update{}, noon)
 		must(t, err)
-		if got.Version != a.Version+1 || got.SessionVersion != 1 || got.MustChangePassword != next.MustChangePassword || got.Failures != 0 || got.Locked {
+		if got.Version != a.Version+1 || got.SessionVersion != 1 || got.MustChangePassword != next.MustChangePassword || got.Failures != 0 || got.Locked || got.Hash != "$hash of ann" {
 			t.Errorf("%s: got %+v", name, got)
 		}
 		a, s1.Version, s1.MustChangePassword = got, got.Version, got.MustChangePassword

@@ -135,7 +135,7 @@ func failuresAreNoChange(t *testing.T, s Core) {
 func changesUnlock(t *testing.T, s Core) {
 	for name, change := range map[string]func(*account.Account) account.Update{
 		"unlocked":     func(*account.Account) account.Update { return account.Update{Unlock: true} },
-		"new password": func(a *account.Account) account.Update { a.Hash = "$new"; return account.Update{} },
+		"new password": func(*account.Account) account.Update { return account.Update{Hash: "$new"} },
 		"other":        func(a *account.Account) account.Update { a.MustChangePassword = true; return account.Update{} },
 	} {
 		a := person(name, "ReadOnly")

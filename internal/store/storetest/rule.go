@@ -68,8 +68,7 @@ func formerPasswords(t *testing.T, s Core) {
 	all := add(t, s, "root", "ann")
 	root, ann := all[0], all[1]
 	set := func(a account.Account, hash string) account.Account {
-		a.Hash = hash
-		a, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
+		a, err := s.UpdateAccount(t.Context(), a, account.Update{Hash: hash}, noon)
 		must(t, err)
 		return a
 	}
@@ -112,8 +111,14 @@ func replaceHash(t *testing.T, s Core) {
 	must(t, s.ReplaceHash(t.Context(), a.ID, a.Hash, "$better", noon.Add(time.Hour)))
 	wantErr(t, s.ReplaceHash(t.Context(), a.ID, a.Hash, "$worse", noon), account.ErrConflict)
 	wantErr(t, s.ReplaceHash(t.Context(), "nobody", a.Hash, "$worse", noon), account.ErrConflict)
+	old := a
 	a.Hash = "$better"
 	wantLock(t, s, a)
 	wantFormer(t, s, a)
 	wantSessions(t, s, s1)
+	old.MustChangePassword, a.MustChangePassword = true, true // by somebody who read it before
+	got, err := s.UpdateAccount(t.Context(), old, account.Update{}, noon)
+	must(t, err)
+	a.Version = 2
+	equal(t, got, a)
 }

@@ -127,8 +127,7 @@ func endedGivePlaces(t *testing.T, s Core) {
 	wantErr(t, create(s, login(a[2], "b3"), two), auth.ErrSessionLimit)
 
 	ann := a[1]
-	ann.Hash = "$new"
-	ann, err := s.UpdateAccount(t.Context(), ann, account.Update{Keep: "a2"}, noon)
+	ann, err := s.UpdateAccount(t.Context(), ann, account.Update{Hash: "$new", Keep: "a2"}, noon)
 	must(t, err)
 	must(t, create(s, login(a[2], "b3"), two))
 	_, err = s.DeleteAccount(t.Context(), "bob", 0, noon)
@@ -197,8 +196,7 @@ func accountChangeEnds(t *testing.T, s Core) {
 	kept.Role, kept.Version = ann.Role, ann.Version
 	wantSessions(t, s, other, kept)
 
-	ann.Hash = "$new"
-	ann, err = s.UpdateAccount(t.Context(), ann, account.Update{Keep: "s1"}, noon) // not a session of this account
+	ann, err = s.UpdateAccount(t.Context(), ann, account.Update{Hash: "$new", Keep: "s1"}, noon) // not a session of this account
 	must(t, err)
 	wantSessions(t, s, other)
 
@@ -215,9 +213,7 @@ func loginRacesChange(t *testing.T, s Core) {
 	ann := add(t, s, "root", "ann")[1]
 	race(t, 20, session.ErrStale, func(i int) error {
 		if i == 10 {
-			a := ann
-			a.Hash = "$new"
-			_, err := s.UpdateAccount(t.Context(), a, account.Update{}, noon)
+			_, err := s.UpdateAccount(t.Context(), ann, account.Update{Hash: "$new"}, noon)
 			return err
 		}
 		return create(s, login(ann, fmt.Sprint("s", i)), none)
