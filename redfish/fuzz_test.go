@@ -3,7 +3,9 @@ package redfish
 import (
 	"bytes"
 	"encoding/json"
+	"encoding/xml"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -271,6 +273,149 @@ func FuzzETagListed(f *testing.F) {
 	f.Fuzz(func(t *testing.T, list string) {
 		if etagListed(list, `"a1"`, true) && !etagListed(list, `"a1"`, false) {
 			t.Fatalf("%q: matches strongly and not weakly", list)
+		}
+	})
+}
+
+// Whatever the body, the getters yield a value or a problem, and the problems
+// show nothing of what may be a secret.
+func FuzzReadObject(f *testing.F) {
+	f.Add([]byte(`{"S":"x","B":true,"N":7,"L":["a"],"O":{"R":{"@odata.id":"/redfish/v1/X"}},"Password":"Xk7-labSecret.9"}`))
+	f.Add([]byte(`{"S":null,"B":0,"N":1e9,"L":[1],"O":[],"Password":["Xk7-labSecret.9"]}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		for _, action := range []string{"", "A.B"} {
+			r := httptest.NewRequest("PATCH", "/x", bytes.NewReader(data))
+			b, err := readObject(httptest.NewRecorder(), r, 1<<16, action)
+			if err != nil {
+				if s := AsProblem(err).Status; s != 400 && s != 413 {
+					t.Fatalf("%q: %v", data, err)
+				}
+				continue
+			}
+			values := 0
+			for _, there := range []bool{
+				b.String("S") != nil, b.Bool("B") != nil, b.Int("N", -9, 9) != nil, b.Strings("L", 3) != nil,
+				b.Secret("Password") != nil, b.OneOf("C", "x") != nil, b.Has("@x"),
+			} {
+				if there {
+					values++
+				}
+			}
+			if o := b.Object("O"); o != nil {
+				o.Reference("R")
+			}
+			b.Require("S")
+			b.ReadOnly("X")
+			err = b.Err()
+			if err == nil && values == 0 {
+				t.Fatalf("%q: neither a value nor a problem", data)
+			}
+			if err != nil && (!json.Valid(encode(AsProblem(err).body())) || AsProblem(err).Status != 400) {
+				t.Fatalf("%q: %v", data, err)
+			}
+		}
+	})
+}
+
+// What is taken apart is what the standard decoder reads.
+func FuzzScan(f *testing.F) {
+	for _, s := range []string{` { "a" : [ 1 , "}" , {"b":-1.5e3} ] , "\u0041" : null } `, `[]`, `{"Members":[{"@odata.id":"/redfish/v1/X"}]}`, `7`, `"\\"`} {
+		f.Add([]byte(s), "Members/a,b", ".")
+	}
+	f.Fuzz(func(t *testing.T, data []byte, selected, expand string) {
+		if !json.Valid(data) || len(data) > 1<<16 {
+			return
+		}
+		v := wholeValue(data)
+		var std any
+		if json.Unmarshal(v, &std) != nil { // a number beyond float64
+			return
+		}
+		n := 0
+		for name, value := range membersOf(v) {
+			if n++; !json.Valid(name) || !json.Valid(value) {
+				t.Fatalf("%q: %q: %q", data, name, value)
+			}
+		}
+		for value := range elementsOf(v) {
+			if n++; !json.Valid(value) {
+				t.Fatalf("%q: %q", data, value)
+			}
+		}
+		if list, ok := std.([]any); ok && len(list) != n {
+			t.Fatalf("%q: %d elements, want %d", data, n, len(list))
+		}
+		e := &evaluation{r: httptest.NewRequest("GET", "/x", nil)}
+		if out := e.appendExpanded(nil, v, '*', maxExpand, false); !sameJSON(out, v) {
+			t.Fatalf("%q becomes %q", data, out)
+		}
+		if s, err := readSelect(parameter{name: "$select", value: selected}); err == nil {
+			if out := appendSelected(nil, v, s); !json.Valid(out) {
+				t.Fatalf("%q: selected %q", data, out)
+			}
+		}
+		if out := e.pick(queryOptions{top: 1}, v); v[0] == '{' && !json.Valid(out) {
+			t.Fatalf("%q: picked %q", data, out)
+		}
+		readExpand(parameter{name: "$expand", value: expand})
+	})
+}
+
+func sameJSON(a, b []byte) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, a) == nil && json.Compact(&y, b) == nil && bytes.Equal(x.Bytes(), y.Bytes())
+}
+
+func FuzzFilter(f *testing.F) {
+	for _, s := range []string{"Id eq 'a'", "not (Id eq 'it''s') and A/B ge 2.5 or C ne null", "Booted lt 2026-11-25T10:30:00Z", "((", "contains(a,'b')"} {
+		f.Add(s, []byte(`{"Id":"a","A":{"B":[1,2]},"Booted":"2026-11-25T10:00:00Z"}`))
+	}
+	f.Fuzz(func(t *testing.T, text string, resource []byte) {
+		if len(text) > maxQuery {
+			return
+		}
+		parsed, err := parseFilter(text)
+		if err != nil {
+			if s := AsProblem(err).Status; s != 400 && s != 501 {
+				t.Fatalf("%q: %v", text, err)
+			}
+			return
+		}
+		if json.Valid(resource) {
+			v := wholeValue(resource)
+			negated := filter{op: "not", left: parsed}
+			if parsed.match(v) == negated.match(v) {
+				t.Fatalf("%q on %q: both it and its negation", text, resource)
+			}
+		}
+	})
+}
+
+func FuzzMetadata(f *testing.F) {
+	f.Add("#Role.v1_3_3.Role", "#ServiceRoot.v1_9_0.ServiceRoot")
+	f.Fuzz(func(t *testing.T, a, b string) {
+		if err := xml.Unmarshal(Metadata([]string{a, b}), new(struct{})); err != nil {
+			t.Fatalf("%q %q: %v", a, b, err)
+		}
+	})
+}
+
+// The gate lets a body pass that the standard decoder understands in the same way.
+func FuzzPasswordAlone(f *testing.F) {
+	f.Add([]byte(`{"Password":"x","@odata.id":"y"}`))
+	f.Add([]byte(`{"Password":"x","RoleId":"Administrator"}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !changesPasswordAlone(data) {
+			return
+		}
+		var std map[string]json.RawMessage
+		if json.Unmarshal(data, &std) != nil || std["Password"] == nil {
+			t.Fatalf("%q", data)
+		}
+		for name := range std {
+			if name != "Password" && !strings.Contains(name, "@") {
+				t.Fatalf("%q", data)
+			}
 		}
 	})
 }

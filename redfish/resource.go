@@ -80,6 +80,9 @@ func ETag(body []byte) string { return etag(body) }
 // the tag: the one that body has without that member.
 func Tagged(body []byte) (tagged []byte, tag string) {
 	tag = etag(body)
+	if !isObject(body) {
+		return body, tag
+	}
 	o, err := topLevel(body)
 	if err != nil {
 		return body, tag

@@ -14,10 +14,10 @@ import (
 func wholeValue(data []byte) []byte { return bytes.Trim(data, " \t\r\n") }
 
 // membersOf yields the members of an object: the names as they are written,
-// quotes included, and the values. Nothing for what is no object.
+// quotes included, and the values. Nothing for nil and for what is no object.
 func membersOf(v []byte) iter.Seq2[[]byte, []byte] {
 	return func(yield func(name, value []byte) bool) {
-		if v[0] != '{' {
+		if len(v) == 0 || v[0] != '{' {
 			return
 		}
 		for i := skipSpace(v, 1); v[i] != '}'; {
@@ -35,10 +35,11 @@ func membersOf(v []byte) iter.Seq2[[]byte, []byte] {
 	}
 }
 
-// elementsOf yields the elements of an array; nothing for what is no array.
+// elementsOf yields the elements of an array; nothing for nil and for what is no
+// array.
 func elementsOf(v []byte) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		if v[0] != '[' {
+		if len(v) == 0 || v[0] != '[' {
 			return
 		}
 		for i := skipSpace(v, 1); v[i] != ']'; {
