@@ -1,6 +1,10 @@
 package auth
 
-import "strings"
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
 
 // Privileges are what a role gives, as a set. The names are those of DMTF's
 // privilege model (DSP0266 1.20.0, 13.3.10); the families map theirs to them.
@@ -35,6 +39,26 @@ func (p Privileges) Names() []string {
 }
 
 func (p Privileges) String() string { return strings.Join(p.Names(), ", ") }
+
+// MarshalJSON writes the names.
+func (p Privileges) MarshalJSON() ([]byte, error) { return json.Marshal(p.Names()) }
+
+// UnmarshalJSON reads names, each of which must be one.
+func (p *Privileges) UnmarshalJSON(data []byte) error {
+	var names []string
+	if err := json.Unmarshal(data, &names); err != nil {
+		return err
+	}
+	*p = 0
+	for _, name := range names {
+		q, ok := ParsePrivilege(name)
+		if !ok {
+			return fmt.Errorf("unknown privilege %q", name)
+		}
+		*p |= q
+	}
+	return nil
+}
 
 // ParsePrivilege returns the privilege of a name, which counts letter by letter.
 func ParsePrivilege(name string) (Privileges, bool) {

@@ -1,6 +1,7 @@
 package auth_test
 
 import (
+	"encoding/json"
 	"testing"
 
 	"github.com/postern/postern/auth"
@@ -30,5 +31,25 @@ func TestPredefinedPrivileges(t *testing.T) {
 	}
 	if p, ok := auth.PredefinedPrivileges("janitor"); ok {
 		t.Errorf("a role that is not built in has %v", p)
+	}
+}
+
+func TestPrivilegesAsJSON(t *testing.T) {
+	t.Parallel()
+	for _, p := range []auth.Privileges{0, auth.MayLogIn, auth.AllPrivileges} {
+		data, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := auth.ConfigureSelf
+		if err := json.Unmarshal(data, &got); err != nil || got != p {
+			t.Errorf("%s became %v, %v, want %v", data, got, err, p)
+		}
+	}
+	var p auth.Privileges
+	for _, bad := range []string{`["login"]`, `[1]`, `3`, `{}`} {
+		if err := json.Unmarshal([]byte(bad), &p); err == nil {
+			t.Errorf("%s was taken as %v", bad, p)
+		}
 	}
 }

@@ -1,4 +1,5 @@
-// Package admin is what may be administered: accounts and targets. A Service
+// Package admin is what may be administered: accounts, roles, listeners with
+// their CAs and certificates, and targets. A Service
 // does it; Handler offers a Service on the administration socket of a running
 // server, and a Client is the other end, so that a command does the same thing
 // in the same words whether a server runs or not.
@@ -12,14 +13,50 @@ import (
 )
 
 // An API is everything that can be administered. Service and Client are its two
-// sides. Errors satisfy errors.Is for the sentinels of this package on both.
+// sides. Errors are an *Error on both. Where something has a version, a change
+// that names another one fails with a Conflict; 0 is whatever it is.
 type API interface {
 	Accounts(ctx context.Context) ([]Account, error)
-	CreateAccount(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error
-	SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret) error
-	SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error
-	SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error
-	RemoveAccount(ctx context.Context, name auth.AccountName) error
+	Account(ctx context.Context, name auth.AccountName) (Account, error)
+	CreateAccount(ctx context.Context, a NewAccount) (Account, error)
+	// ChangeAccount ends the sessions of the account where password, role or
+	// state change, but for the one that the principal in ctx asks with.
+	ChangeAccount(ctx context.Context, name auth.AccountName, c AccountChange) (Account, error)
+	RemoveAccount(ctx context.Context, name auth.AccountName, version int64) error
+
+	AccountCertificates(ctx context.Context, name auth.AccountName) ([]Certificate, error)
+	AddAccountCertificate(ctx context.Context, name auth.AccountName, pem string) (Certificate, error)
+	RemoveAccountCertificate(ctx context.Context, name auth.AccountName, id string) error
+
+	LoginRules(ctx context.Context) (LoginRules, error)
+	SetLoginRules(ctx context.Context, r LoginRules) (LoginRules, error)
+
+	Roles(ctx context.Context) ([]Role, error)
+	Role(ctx context.Context, name auth.Role) (Role, error)
+	CreateRole(ctx context.Context, r Role) (Role, error)
+	ChangeRole(ctx context.Context, r Role) (Role, error)
+	RemoveRole(ctx context.Context, name auth.Role) error
+
+	// Listeners returns the rules of all listeners: "tree", and "target:NAME" for
+	// each target.
+	Listeners(ctx context.Context) ([]ListenerRules, error)
+	ListenerRules(ctx context.Context, listener string) (ListenerRules, error)
+	SetListenerRules(ctx context.Context, r ListenerRules) (ListenerRules, error)
+
+	// AllCAs returns the CAs of all listeners, CAs those that count at one.
+	AllCAs(ctx context.Context) ([]Certificate, error)
+	CAs(ctx context.Context, listener string) ([]Certificate, error)
+	AddCA(ctx context.Context, ca NewCA) (Certificate, error)
+	// RemoveCA removes one that counts at a listener; "" = at any.
+	RemoveCA(ctx context.Context, listener, id string) error
+	// SetCRL imports a list of what the CA has revoked, in PEM or DER.
+	SetCRL(ctx context.Context, id string, crl []byte) error
+
+	ServerCertificate(ctx context.Context, listener string) (Certificate, error)
+	ReplaceServerCertificate(ctx context.Context, listener, chain string, key auth.Secret) (Certificate, error)
+	// ResetServerCertificate goes back to one of Postern's own CA.
+	ResetServerCertificate(ctx context.Context, listener string) error
+	CertificateRequest(ctx context.Context, listener string, r CSRRequest) (string, error)
 
 	Targets(ctx context.Context) ([]Target, error)
 	Target(ctx context.Context, name string) (Target, error)

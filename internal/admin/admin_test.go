@@ -2,10 +2,17 @@ package admin_test
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -19,13 +26,17 @@ import (
 	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/policy"
 	"github.com/postern/postern/internal/seal"
+	"github.com/postern/postern/internal/session"
 	"github.com/postern/postern/internal/store"
 	"github.com/postern/postern/internal/target"
+	"github.com/postern/postern/internal/trust"
 )
 
 // outside is the server around the service: what the tests need of one.
 type outside struct {
+	shows
 	applied []string
 	refuse  error // of Apply
 	checked error // of Check
@@ -45,6 +56,30 @@ func (o *outside) Leases(context.Context) (map[string]admin.Lease, error) {
 }
 
 func (o *outside) Check(context.Context, string) error { return o.checked }
+
+// shows is what the listeners show, of which the tests look at the last change.
+type shows struct{ last string }
+
+func (s *shows) ServerCertificate(_ context.Context, listener string) (admin.Certificate, error) {
+	return admin.Certificate{Listener: listener, Subject: s.last}, nil
+}
+
+func (s *shows) ReplaceServerCertificate(_ context.Context, listener, chain string, key auth.Secret) (admin.Certificate, error) {
+	if chain == "" {
+		return admin.Certificate{}, &admin.Error{Code: admin.Invalid, Field: "pem", Message: "no certificate"}
+	}
+	s.last = "replaced " + listener + " " + chain + " " + key.Reveal()
+	return admin.Certificate{Listener: listener, Subject: s.last}, nil
+}
+
+func (s *shows) ResetServerCertificate(_ context.Context, listener string) error {
+	s.last = "reset " + listener
+	return nil
+}
+
+func (s *shows) CertificateRequest(_ context.Context, listener string, r admin.CSRRequest) (string, error) {
+	return "csr " + listener + " " + r.CommonName, nil
+}
 
 // desk is a service on a real store, and a client at the other end of HTTP.
 type desk struct {
@@ -69,12 +104,21 @@ func newDesk(t *testing.T) *desk {
 	d.audit, err = audit.Open(audit.Config{Dir: filepath.Join(d.dir, "audit"), Key: chain, Epoch: st.Epoch()})
 	check(t, err)
 	t.Cleanup(func() { d.audit.Close() })
-	accounts, err := account.New(account.Config{Store: st})
+	roles, err := policy.NewRoles(policy.RolesConfig{Store: st})
 	check(t, err)
+	accounts, err := account.New(account.Config{Store: st, Roles: roles})
+	check(t, err)
+	sessions, err := session.New(session.Config{Store: st, Audit: d.audit})
+	check(t, err)
+	check(t, sessions.Load(t.Context()))
+	trusted, err := trust.New(trust.Config{Store: st})
+	check(t, err)
+	check(t, trusted.Load(t.Context()))
 	targets, err := target.New(target.Config{Store: st, Key: key})
 	check(t, err)
 	service, err := admin.New(admin.Config{
-		Accounts: accounts, Targets: targets, Audit: d.audit, Server: d.out, ForgetFirst: func() { d.forgot++ },
+		Accounts: accounts, Roles: roles, Trust: trusted, Sessions: sessions, Certificates: d.out,
+		Targets: targets, Audit: d.audit, Server: d.out, ForgetFirst: func() { d.forgot++ },
 	})
 	check(t, err)
 	srv := httptest.NewServer(admin.Handler(service, func(context.Context) auth.AccountName { return "uid:7" }, slog.New(slog.DiscardHandler)))
@@ -114,47 +158,234 @@ func (d *desk) records(t *testing.T) []string {
 	return out
 }
 
+func (d *desk) create(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error {
+	_, err := d.CreateAccount(ctx, admin.NewAccount{Name: name, Role: role, Password: password})
+	return err
+}
+
+func (d *desk) change(ctx context.Context, name auth.AccountName, c admin.AccountChange) error {
+	_, err := d.ChangeAccount(ctx, name, c)
+	return err
+}
+
 func TestAccounts(t *testing.T) {
 	t.Parallel()
 	d, ctx := newDesk(t), t.Context()
-	good := auth.NewSecret("correct-horse")
-	check(t, d.CreateAccount(ctx, "admin", auth.Administrator, good))
-	check(t, d.CreateAccount(ctx, "bob", auth.Operator, good))
-	want(t, d.CreateAccount(ctx, "bob", auth.Operator, good), admin.Exists, `account "bob" exists already`)
-	want(t, d.CreateAccount(ctx, "b b", auth.Operator, good), admin.Invalid, "bad account name")
-	want(t, d.CreateAccount(ctx, "eve", "Boss", good), admin.Invalid, "bad role")
-	want(t, d.CreateAccount(ctx, "eve", auth.Operator, auth.NewSecret("short")), admin.Invalid, "bad password")
-	check(t, d.SetRole(ctx, "bob", auth.ReadOnly))
-	check(t, d.SetEnabled(ctx, "bob", false))
+	good, short := auth.NewSecret("correct-horse"), auth.NewSecret("short")
+	check(t, d.create(ctx, "admin", auth.Administrator, good))
+	check(t, d.create(ctx, "bob", auth.Operator, good))
+	want(t, d.create(ctx, "bob", auth.Operator, good), admin.Exists, `account "bob" exists already`)
+	want(t, d.create(ctx, "b b", auth.Operator, good), admin.Invalid, "bad account name")
+	want(t, d.create(ctx, "eve", "Boss", good), admin.Invalid, "bad role")
+	want(t, d.create(ctx, "eve", auth.Operator, short), admin.Invalid, "bad password")
+	want(t, d.create(ctx, "eve", auth.Operator, auth.Secret{}), admin.Invalid, "bad password")
+	check(t, d.change(ctx, "bob", admin.AccountChange{Role: new(auth.ReadOnly)}))
+	check(t, d.change(ctx, "bob", admin.AccountChange{Enabled: new(false)}))
 	list, err := d.Accounts(ctx)
 	check(t, err)
-	if len(list) != 2 || list[1].Name != "bob" || list[1].Role != auth.ReadOnly || list[1].Enabled {
+	if len(list) != 2 || list[1].Name != "bob" || list[1].Role != auth.ReadOnly || list[1].Enabled || list[1].Version != 3 {
 		t.Errorf("accounts: %+v", list)
 	}
-	want(t, d.SetEnabled(ctx, "admin", false), admin.Conflict, "last enabled Administrator")
-	want(t, d.RemoveAccount(ctx, "admin"), admin.Conflict, "last enabled Administrator")
-	want(t, d.SetRole(ctx, "bob", "Boss"), admin.Invalid, "bad role")
-	want(t, d.SetPassword(ctx, "bob", auth.NewSecret("short")), admin.Invalid, "bad password")
-	want(t, d.SetPassword(ctx, "nobody", good), admin.NotFound, `no account "nobody"`)
-	check(t, d.SetPassword(ctx, "bob", good))
+	want(t, d.change(ctx, "admin", admin.AccountChange{Enabled: new(false)}), admin.Conflict, "last enabled Administrator")
+	want(t, d.RemoveAccount(ctx, "admin", 0), admin.Conflict, "last enabled Administrator")
+	want(t, d.change(ctx, "bob", admin.AccountChange{Role: new(auth.Role("Boss"))}), admin.Invalid, "bad role")
+	want(t, d.change(ctx, "bob", admin.AccountChange{Password: &short}), admin.Invalid, "bad password")
+	want(t, d.change(ctx, "bob", admin.AccountChange{Version: 3}), admin.Invalid, "nothing is to be changed")
+	want(t, d.change(ctx, "nobody", admin.AccountChange{Password: &good}), admin.NotFound, `no account "nobody"`)
+	want(t, d.change(ctx, "bob", admin.AccountChange{Version: 2, Enabled: new(true)}), admin.Conflict, "by somebody else")
+	want(t, d.RemoveAccount(ctx, "bob", 2), admin.Conflict, "by somebody else")
+	check(t, d.change(ctx, "bob", admin.AccountChange{Version: 3, Password: &good, MustChangePassword: new(true), Enabled: new(true)}))
+	if bob, err := d.Account(ctx, "bob"); err != nil || !bob.MustChangePassword || !bob.Enabled || bob.Version != 4 {
+		t.Errorf("bob: %+v, %v", bob, err)
+	}
 	if d.forgot != 0 {
 		t.Error("bob's password is not the first one")
 	}
-	check(t, d.SetPassword(ctx, "admin", good))
+	check(t, d.change(ctx, "admin", admin.AccountChange{Password: &good, Unlock: true}))
 	if d.forgot != 1 {
 		t.Error("the first password was changed and its file stayed")
 	}
-	check(t, d.RemoveAccount(ctx, "bob"))
+	check(t, d.RemoveAccount(ctx, "bob", 4))
 
 	got := strings.Join(d.records(t), "\n")
 	if wantLog := strings.Join([]string{
 		"admin.account.add admin uid:7", "admin.account.add bob uid:7", "admin.account.add bob uid:7", "admin.account.add bob uid:7 not done",
 		"admin.account.role bob uid:7", "admin.account.disable bob uid:7", "admin.account.disable admin uid:7", "admin.account.disable admin uid:7 not done",
-		"admin.account.remove admin uid:7", "admin.account.remove admin uid:7 not done", "admin.account.password bob uid:7",
-		"admin.account.password admin uid:7", "admin.account.remove bob uid:7",
+		"admin.account.remove admin uid:7", "admin.account.remove admin uid:7 not done", "admin.account.enable bob uid:7", "admin.account.enable bob uid:7 not done",
+		"admin.account.remove bob uid:7", "admin.account.remove bob uid:7 not done", "admin.account.change bob uid:7",
+		"admin.account.change admin uid:7", "admin.account.remove bob uid:7",
 	}, "\n"); got != wantLog {
 		t.Errorf("audit: got\n%s\nwant\n%s", got, wantLog)
 	}
+}
+
+// What a family needs to choose its own words comes over the socket too.
+func TestErrorsSayWhy(t *testing.T) {
+	t.Parallel()
+	d, ctx := newDesk(t), t.Context()
+	good := auth.NewSecret("correct-horse")
+	check(t, d.create(ctx, "admin", auth.Administrator, good))
+	_, err := d.SetLoginRules(ctx, admin.LoginRules{MinPassword: 8, MaxPassword: 20, History: 1})
+	check(t, err)
+	for _, c := range []struct {
+		err    error
+		field  string
+		reason admin.Reason
+	}{
+		{d.create(ctx, "bob", auth.Operator, auth.NewSecret("short")), "password", admin.PasswordLength},
+		{d.create(ctx, "bob", auth.Operator, auth.NewSecret("tab\tinside it")), "password", ""},
+		{d.create(ctx, "b b", auth.Operator, good), "name", ""},
+		{d.create(ctx, "bob", "Boss", good), "role", ""},
+		{d.create(ctx, "admin", auth.Operator, good), "name", ""},
+		{d.change(ctx, "admin", admin.AccountChange{Password: &good}), "password", admin.PasswordReused},
+		{d.change(ctx, "admin", admin.AccountChange{Role: new(auth.ReadOnly)}), "", admin.LastAdministrator},
+		{d.change(ctx, "admin", admin.AccountChange{Version: 9, Unlock: true}), "", admin.Changed},
+		{second(d.CreateAccount(ctx, admin.NewAccount{Name: "bob", Role: auth.Operator, Hash: "$1$md5"})), "hash", ""},
+		{second(d.SetLoginRules(ctx, admin.LoginRules{MinPassword: 8, MaxPassword: 20, History: 99})), "history", ""},
+		{second(d.SetLoginRules(ctx, admin.LoginRules{MinPassword: 8, MaxPassword: 20, Version: 1})), "", admin.Changed},
+		{second(d.CreateRole(ctx, admin.Role{Name: "Operator", Privileges: auth.MayLogIn})), "name", ""},
+		{second(d.CreateRole(ctx, admin.Role{Name: "boss", Privileges: auth.ConfigureUsers})), "privileges", ""},
+		{second(d.ChangeRole(ctx, admin.Role{Name: "Operator", Privileges: auth.MayLogIn})), "", admin.Predefined},
+		{second(d.SetListenerRules(ctx, admin.ListenerRules{Listener: "tree", SessionIdle: time.Second})), "session_idle", ""},
+		{second(d.SetListenerRules(ctx, admin.ListenerRules{Listener: "tree", SessionIdle: time.Minute, Basic: "Perhaps"})), "basic", ""},
+		{second(d.AddCA(ctx, admin.NewCA{PEM: "nonsense"})), "pem", ""},
+		{second(d.AddCA(ctx, admin.NewCA{PEM: "nonsense", OCSP: "sometimes"})), "ocsp", ""},
+	} {
+		e, ok := errors.AsType[*admin.Error](c.err)
+		if !ok || e.Field != c.field || e.Reason != c.reason {
+			t.Errorf("got %v (field %q, reason %q), want field %q, reason %q", c.err, e.Field, e.Reason, c.field, c.reason)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestRoles(t *testing.T) {
+	t.Parallel()
+	d, ctx := newDesk(t), t.Context()
+	made, err := d.CreateRole(ctx, admin.Role{Name: "auditor", Privileges: auth.MayLogIn})
+	check(t, err)
+	if made.Version != 1 || made.Predefined || made.Privileges != auth.MayLogIn {
+		t.Errorf("made: %+v", made)
+	}
+	want(t, second(d.CreateRole(ctx, made)), admin.Exists, `role "auditor" exists already`)
+	made.Privileges |= auth.ConfigureSelf
+	changed, err := d.ChangeRole(ctx, made)
+	check(t, err)
+	if changed.Version != 2 || !changed.Privileges.Has(auth.ConfigureSelf) {
+		t.Errorf("changed: %+v", changed)
+	}
+	made.Privileges = auth.AllPrivileges
+	want(t, second(d.ChangeRole(ctx, made)), admin.Conflict, "by somebody else")
+	if list, err := d.Roles(ctx); err != nil || len(list) != 4 || !list[0].Predefined || list[3].Name != "auditor" {
+		t.Errorf("roles: %+v, %v", list, err)
+	}
+	check(t, d.create(ctx, "ann", "auditor", auth.NewSecret("correct-horse")))
+	want(t, d.RemoveRole(ctx, "auditor"), admin.Conflict, "accounts have the role")
+	want(t, d.RemoveRole(ctx, "ReadOnly"), admin.Conflict, "built in")
+	want(t, d.RemoveRole(ctx, "nobody"), admin.NotFound, `no role "nobody"`)
+	check(t, d.RemoveAccount(ctx, "ann", 0))
+	check(t, d.RemoveRole(ctx, "auditor"))
+	want(t, second(d.Role(ctx, "auditor")), admin.NotFound, "no role")
+}
+
+func TestListeners(t *testing.T) {
+	t.Parallel()
+	d, ctx := newDesk(t), t.Context()
+	_, err := d.AddTarget(ctx, admin.NewTarget{Name: "bmc1", URL: "https://b", User: "root", Password: auth.NewSecret("pw")})
+	check(t, err)
+	list, err := d.Listeners(ctx)
+	check(t, err)
+	if len(list) != 2 || list[0].Listener != "tree" || list[1].Listener != "target:bmc1" || list[1].SessionIdle != 30*time.Minute {
+		t.Errorf("listeners: %+v", list)
+	}
+	r := list[1]
+	r.Certificates, r.Mapping, r.Basic = true, admin.MapUserPrincipalName, admin.BasicDisabled
+	set, err := d.SetListenerRules(ctx, r)
+	check(t, err)
+	if got, err := d.ListenerRules(ctx, "target:bmc1"); err != nil || got != set || got.Version == r.Version || got.Mapping != admin.MapUserPrincipalName {
+		t.Errorf("got %+v, %v, want %+v", got, err, set)
+	}
+	want(t, second(d.SetListenerRules(ctx, r)), admin.Conflict, "by somebody else")
+	r.Version = 0
+	check(t, second(d.SetListenerRules(ctx, r)))
+	for _, name := range []string{"", "bmc1", "target:", "target:bmc9", "..", "target:../x"} {
+		want(t, second(d.ListenerRules(ctx, name)), admin.NotFound, "no listener")
+		want(t, second(d.CAs(ctx, name)), admin.NotFound, "no listener")
+		want(t, second(d.ServerCertificate(ctx, name)), admin.NotFound, "no listener")
+	}
+	check(t, second(d.ReplaceServerCertificate(ctx, "tree", "CHAIN", auth.NewSecret("KEY"))))
+	if c, err := d.ServerCertificate(ctx, "tree"); err != nil || c.Subject != "replaced tree CHAIN KEY" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	want(t, second(d.ReplaceServerCertificate(ctx, "tree", "", auth.Secret{})), admin.Invalid, "no certificate")
+	check(t, d.ResetServerCertificate(ctx, "tree"))
+	if csr, err := d.CertificateRequest(ctx, "tree", admin.CSRRequest{CommonName: "x"}); err != nil || csr != "csr tree x" {
+		t.Errorf("got %q, %v", csr, err)
+	}
+	got := strings.Join(d.records(t), "\n")
+	for _, event := range []string{"admin.listener.rules  uid:7", "admin.certificate.replace  uid:7", "admin.certificate.replace  uid:7 not done", "admin.certificate.reset", "admin.certificate.request"} {
+		if !strings.Contains(got, event) {
+			t.Errorf("the audit lacks %q:\n%s", event, got)
+		}
+	}
+}
+
+// newCertificate returns one in PEM, of a CA where ca is set.
+func newCertificate(t *testing.T, ca bool) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	check(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(7), Subject: pkix.Name{CommonName: "test"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		BasicConstraintsValid: true, IsCA: ca,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	check(t, err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	d, ctx := newDesk(t), t.Context()
+	_, err := d.AddTarget(ctx, admin.NewTarget{Name: "bmc1", URL: "https://b", User: "root", Password: auth.NewSecret("pw")})
+	check(t, err)
+	everywhere, err := d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, true), Name: "lab"})
+	check(t, err)
+	here, err := d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, true), Listener: "target:bmc1", OCSP: admin.OCSPSoft})
+	check(t, err)
+	if everywhere.Name != "lab" || everywhere.Subject != "CN=test" || here.Listener != "target:bmc1" || here.OCSP != admin.OCSPSoft {
+		t.Errorf("added: %+v, %+v", everywhere, here)
+	}
+	want(t, second(d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, false)})), admin.Invalid, "CA")
+	want(t, second(d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, true), Listener: "nowhere"})), admin.NotFound, "no listener")
+	for listener, n := range map[string]int{"tree": 1, "target:bmc1": 2} {
+		if list, err := d.CAs(ctx, listener); err != nil || len(list) != n {
+			t.Errorf("at %s: %d, %v, want %d", listener, len(list), err, n)
+		}
+	}
+	if list, err := d.AllCAs(ctx); err != nil || len(list) != 2 {
+		t.Errorf("all: %+v, %v", list, err)
+	}
+	want(t, d.SetCRL(ctx, here.ID, []byte("nonsense")), admin.Invalid, "revocation list")
+	want(t, d.SetCRL(ctx, "nobody", nil), admin.NotFound, "no CA")
+	want(t, d.RemoveCA(ctx, "tree", here.ID), admin.NotFound, "no CA")
+	check(t, d.RemoveCA(ctx, "target:bmc1", here.ID))
+	check(t, d.RemoveCA(ctx, "", everywhere.ID))
+	want(t, d.RemoveCA(ctx, "", everywhere.ID), admin.NotFound, "no CA")
+
+	check(t, d.create(ctx, "ann", auth.Operator, auth.NewSecret("correct-horse")))
+	own, err := d.AddAccountCertificate(ctx, "ann", newCertificate(t, false))
+	check(t, err)
+	want(t, second(d.AddAccountCertificate(ctx, "ann", own.PEM)), admin.Exists, "already")
+	want(t, second(d.AddAccountCertificate(ctx, "bob", own.PEM)), admin.NotFound, "no account")
+	if list, err := d.AccountCertificates(ctx, "ann"); err != nil || len(list) != 1 || list[0] != own {
+		t.Errorf("ann's: %+v, %v, want %+v", list, err, own)
+	}
+	want(t, d.RemoveAccountCertificate(ctx, "ann", "xyz"), admin.NotFound, "no certificate")
+	want(t, d.RemoveAccountCertificate(ctx, "ann", ".."), admin.NotFound, "no certificate")
+	check(t, d.RemoveAccountCertificate(ctx, "ann", own.ID))
+	want(t, d.RemoveAccountCertificate(ctx, "ann", own.ID), admin.NotFound, "no certificate")
 }
 
 func TestTargets(t *testing.T) {
@@ -218,8 +449,8 @@ func TestNamesOutsidePaths(t *testing.T) {
 	d, ctx := newDesk(t), t.Context()
 	for _, name := range []string{"", ".", "..", "a/b", "a/check", "a?b", "a%2fb", "../accounts"} {
 		text := fmt.Sprintf("no account %q", name)
-		want(t, d.SetEnabled(ctx, auth.AccountName(name), false), admin.NotFound, text)
-		want(t, d.RemoveAccount(ctx, auth.AccountName(name)), admin.NotFound, text)
+		want(t, d.change(ctx, auth.AccountName(name), admin.AccountChange{Enabled: new(false)}), admin.NotFound, text)
+		want(t, d.RemoveAccount(ctx, auth.AccountName(name), 0), admin.NotFound, text)
 		text = fmt.Sprintf("no target %q", name)
 		want(t, d.CheckTarget(ctx, name), admin.NotFound, text)
 		want(t, d.RemoveTarget(ctx, name), admin.NotFound, text)
@@ -255,7 +486,7 @@ func TestNoRecordNoChange(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	check(t, d.audit.Close())
-	want(t, d.CreateAccount(t.Context(), "bob", auth.Operator, auth.NewSecret("correct-horse")), admin.Unavailable, "cannot be recorded")
+	want(t, d.create(t.Context(), "bob", auth.Operator, auth.NewSecret("correct-horse")), admin.Unavailable, "cannot be recorded")
 	if list, err := d.Accounts(t.Context()); err != nil || len(list) != 0 {
 		t.Errorf("accounts: %+v, %v, want none", list, err)
 	}
@@ -273,7 +504,9 @@ func TestSocketRefusesNonsense(t *testing.T) {
 		{"POST", "/accounts", `[]`, 400},
 		{"POST", "/accounts", `{"name":"` + strings.Repeat("x", 5<<20) + `"}`, 400},
 		{"PATCH", "/accounts/bob", `{}`, 400},
-		{"PATCH", "/accounts/bob", `{"enabled":true,"role":"Operator"}`, 400},
+		{"PATCH", "/accounts/bob", `{"enabled":true,"rôle":"Operator"}`, 400},
+		{"POST", "/roles", `{"name":"x","privileges":["Everything"]}`, 400},
+		{"PUT", "/cas/x/crl", `{"crl":"not base64!"}`, 400},
 		{"PATCH", "/targets/x", `{"pin":"a","password":"b"}`, 400},
 		{"PUT", "/accounts", ``, 405},
 		{"GET", "/nothing", ``, 404},

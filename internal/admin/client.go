@@ -11,7 +11,6 @@ import (
 	"net/url"
 
 	"github.com/postern/postern/auth"
-	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/target"
 )
 
@@ -78,14 +77,6 @@ func (c *Client) call(ctx context.Context, method, path string, in, out any) err
 	return nil
 }
 
-// onAccount calls the server about one account.
-func (c *Client) onAccount(ctx context.Context, method string, name auth.AccountName, in any) error {
-	if !pathWord(string(name)) {
-		return accountFault(account.ErrNotFound, name)
-	}
-	return c.call(ctx, method, "/accounts/"+url.PathEscape(string(name)), in, nil)
-}
-
 // onTarget calls the server about one target; what comes behind its name.
 func (c *Client) onTarget(ctx context.Context, method, name, what string, in, out any) error {
 	if !pathWord(name) {
@@ -97,36 +88,6 @@ func (c *Client) onTarget(ctx context.Context, method, name, what string, in, ou
 // pathWord reports whether name can stand in a path. What cannot is no name of
 // an account or a target, and would lead to another path.
 func pathWord(name string) bool { return name != "" && name != "." && name != ".." }
-
-// Accounts implements API.
-func (c *Client) Accounts(ctx context.Context) ([]Account, error) {
-	return get[[]Account](ctx, c, "GET", "/accounts", nil)
-}
-
-// CreateAccount implements API.
-func (c *Client) CreateAccount(ctx context.Context, name auth.AccountName, role auth.Role, password auth.Secret) error {
-	return c.call(ctx, "POST", "/accounts", accountIn{name, role, password.Reveal()}, nil)
-}
-
-// SetPassword implements API.
-func (c *Client) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret) error {
-	return c.onAccount(ctx, "PATCH", name, accountPatch{Password: new(password.Reveal())})
-}
-
-// SetRole implements API.
-func (c *Client) SetRole(ctx context.Context, name auth.AccountName, role auth.Role) error {
-	return c.onAccount(ctx, "PATCH", name, accountPatch{Role: &role})
-}
-
-// SetEnabled implements API.
-func (c *Client) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
-	return c.onAccount(ctx, "PATCH", name, accountPatch{Enabled: &enabled})
-}
-
-// RemoveAccount implements API.
-func (c *Client) RemoveAccount(ctx context.Context, name auth.AccountName) error {
-	return c.onAccount(ctx, "DELETE", name, nil)
-}
 
 // Targets implements API.
 func (c *Client) Targets(ctx context.Context) ([]Target, error) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
@@ -82,6 +83,12 @@ func (e *Error) about(field string) *Error {
 	return e
 }
 
+// because gives the reason of an error.
+func (e *Error) because(r Reason) *Error {
+	e.Reason = r
+	return e
+}
+
 func fail(c Code, hint, format string, a ...any) *Error {
 	return &Error{Code: c, Message: fmt.Sprintf(format, a...), Hint: hint}
 }
@@ -99,15 +106,46 @@ func fault(err error) error {
 	return &Error{Code: code, Message: err.Error()}
 }
 
+// sentence is an error without the words that say which package it went through.
+func sentence(err error) string {
+	text := err.Error()
+	for {
+		head, rest, ok := strings.Cut(text, ": ")
+		if !ok {
+			return text
+		}
+		switch head {
+		case "account", "policy", "session", "trust", "create", "set rules", "add role", "change role":
+			text = rest
+		default:
+			return text
+		}
+	}
+}
+
 // accountFault is fault for what was done to one account.
 func accountFault(err error, name auth.AccountName) error {
 	switch {
 	case errors.Is(err, account.ErrNotFound):
 		return fail(NotFound, "postern account list shows those there are", "no account %q", name)
 	case errors.Is(err, account.ErrExists):
-		return fail(Exists, "", "account %q exists already", name)
+		return fail(Exists, "", "account %q exists already", name).about("name")
+	case errors.Is(err, account.ErrConflict):
+		return fail(Conflict, "read it again", "account %q was changed by somebody else", name).because(Changed)
 	case errors.Is(err, account.ErrLastAdministrator):
-		return fail(Conflict, "make another account Administrator first", "account %q is the last enabled Administrator", name)
+		return fail(Conflict, "make another account Administrator first", "account %q is the last enabled Administrator", name).because(LastAdministrator)
+	case errors.Is(err, account.ErrPasswordLength):
+		return fail(Invalid, "", "%s", sentence(err)).about("password").because(PasswordLength)
+	case errors.Is(err, account.ErrPasswordReused):
+		return fail(Invalid, "", "account %q had this password before", name).about("password").because(PasswordReused)
+	case errors.Is(err, account.ErrBadPassword):
+		return fail(Invalid, "", "%s", sentence(err)).about("password")
+	case errors.Is(err, account.ErrBadHash):
+		return fail(Invalid, "argon2id, bcrypt or sha512crypt", "%s", sentence(err)).about("hash")
+	case errors.Is(err, account.ErrBadRole):
+		return fail(Invalid, "postern role list shows those there are", "%s", sentence(err)).about("role")
+	case errors.Is(err, account.ErrBadName):
+		return fail(Invalid, "", "%s", sentence(err)).about("name")
 	}
 	return fault(err)
 }

@@ -20,36 +20,11 @@ const maxBody = 4 << 20
 func Handler(api API, who func(context.Context) auth.AccountName, log *slog.Logger) http.Handler {
 	h := &handler{api: api, who: who, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /accounts", do(h, func(ctx context.Context, _ string, _ nothing) ([]Account, error) {
-		return api.Accounts(ctx)
-	}))
-	mux.HandleFunc("POST /accounts", do(h, func(ctx context.Context, _ string, in accountIn) (nothing, error) {
-		return nothing{}, api.CreateAccount(ctx, in.Name, in.Role, auth.NewSecret(in.Password))
-	}))
-	mux.HandleFunc("PATCH /accounts/{name}", do(h, func(ctx context.Context, name string, in accountPatch) (nothing, error) {
-		return nothing{}, in.apply(ctx, api, auth.AccountName(name))
-	}))
-	mux.HandleFunc("DELETE /accounts/{name}", do(h, func(ctx context.Context, name string, _ nothing) (nothing, error) {
-		return nothing{}, api.RemoveAccount(ctx, auth.AccountName(name))
-	}))
-	mux.HandleFunc("GET /targets", do(h, func(ctx context.Context, _ string, _ nothing) ([]Target, error) {
-		return api.Targets(ctx)
-	}))
-	mux.HandleFunc("POST /targets", do(h, func(ctx context.Context, _ string, in targetIn) (Target, error) {
-		return api.AddTarget(ctx, in.target())
-	}))
-	mux.HandleFunc("GET /targets/{name}", do(h, func(ctx context.Context, name string, _ nothing) (Target, error) {
-		return api.Target(ctx, name)
-	}))
-	mux.HandleFunc("PATCH /targets/{name}", do(h, func(ctx context.Context, name string, in targetPatch) (nothing, error) {
-		return nothing{}, in.apply(ctx, api, name)
-	}))
-	mux.HandleFunc("DELETE /targets/{name}", do(h, func(ctx context.Context, name string, _ nothing) (nothing, error) {
-		return nothing{}, api.RemoveTarget(ctx, name)
-	}))
-	mux.HandleFunc("POST /targets/{name}/check", do(h, func(ctx context.Context, name string, _ nothing) (nothing, error) {
-		return nothing{}, api.CheckTarget(ctx, name)
-	}))
+	accountRoutes(mux, h)
+	roleRoutes(mux, h)
+	listenerRoutes(mux, h)
+	caRoutes(mux, h)
+	targetRoutes(mux, h)
 	return mux
 }
 
@@ -62,8 +37,13 @@ type handler struct {
 // nothing is an empty body.
 type nothing struct{}
 
-// do makes an HTTP handler of a call that takes the name in the path and a body.
-func do[In, Out any](h *handler, call func(ctx context.Context, name string, in In) (Out, error)) http.HandlerFunc {
+// A place gives the words that stand in a path.
+type place func(key string) string
+
+func (at place) account() auth.AccountName { return auth.AccountName(at("name")) }
+
+// do makes an HTTP handler of a call that takes words of the path and a body.
+func do[In, Out any](h *handler, call func(ctx context.Context, at place, in In) (Out, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		var in In
 		if err := readBody(w, r, &in); err != nil {
@@ -71,7 +51,7 @@ func do[In, Out any](h *handler, call func(ctx context.Context, name string, in 
 			return
 		}
 		ctx := auth.WithPrincipal(r.Context(), auth.Principal{Account: h.who(r.Context()), Role: auth.Administrator})
-		out, err := call(ctx, r.PathValue("name"), in)
+		out, err := call(ctx, r.PathValue, in)
 		if err != nil {
 			err = fault(err)
 			e, _ := errors.AsType[*Error](err)

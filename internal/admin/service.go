@@ -5,11 +5,15 @@ import (
 	"crypto/rand"
 	"errors"
 	"log/slog"
+	"time"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/audit"
+	"github.com/postern/postern/internal/policy"
+	"github.com/postern/postern/internal/session"
 	"github.com/postern/postern/internal/target"
+	"github.com/postern/postern/internal/trust"
 )
 
 // A Server is what runs on the state that is administered: a real one, or the
@@ -28,32 +32,43 @@ type Server interface {
 
 // Config of a Service.
 type Config struct {
-	Accounts *account.Service
-	Targets  *target.Service
-	Audit    *audit.Log
-	Server   Server
+	Accounts     *account.Service
+	Roles        *policy.Roles
+	Trust        *trust.Service
+	Sessions     *session.Table // for the rules of the listeners
+	Certificates Certificates
+	Targets      *target.Service
+	Audit        *audit.Log
+	Server       Server
 	// ForgetFirst is called when the password of the first administrator is no
 	// longer the one that was drawn at the first start; nil = nobody cares.
 	ForgetFirst func()
-	Log         *slog.Logger // nil = silence
+	Now         func() time.Time // nil = time.Now
+	Log         *slog.Logger     // nil = silence
 }
 
 // A Service is safe for concurrent use.
 type Service struct {
-	accounts    *account.Service
-	targets     *target.Service
-	audit       *audit.Log
-	server      Server
-	forgetFirst func()
-	log         *slog.Logger
+	accounts     *account.Service
+	roles        *policy.Roles
+	trust        *trust.Service
+	sessions     *session.Table
+	certificates Certificates
+	targets      *target.Service
+	audit        *audit.Log
+	server       Server
+	forgetFirst  func()
+	now          func() time.Time
+	log          *slog.Logger
 }
 
 var _ API = (*Service)(nil)
 
 // New checks c.
 func New(c Config) (*Service, error) {
-	if c.Accounts == nil || c.Targets == nil || c.Audit == nil || c.Server == nil {
-		return nil, errors.New("admin: accounts, targets, audit and server are needed")
+	if c.Accounts == nil || c.Roles == nil || c.Trust == nil || c.Sessions == nil || c.Certificates == nil ||
+		c.Targets == nil || c.Audit == nil || c.Server == nil {
+		return nil, errors.New("admin: accounts, roles, trust, sessions, certificates, targets, audit and server are needed")
 	}
 	if c.ForgetFirst == nil {
 		c.ForgetFirst = func() {}
@@ -61,7 +76,13 @@ func New(c Config) (*Service, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Service{accounts: c.Accounts, targets: c.Targets, audit: c.Audit, server: c.Server, forgetFirst: c.ForgetFirst, log: c.Log}, nil
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return &Service{
+		accounts: c.Accounts, roles: c.Roles, trust: c.Trust, sessions: c.Sessions, certificates: c.Certificates,
+		targets: c.Targets, audit: c.Audit, server: c.Server, forgetFirst: c.ForgetFirst, now: c.Now, log: c.Log,
+	}, nil
 }
 
 // recorded has r on stable storage, then makes the change. A change that then

@@ -120,11 +120,11 @@ const (
 
 // A NewCA is an authority whose certificates are to be let in at a listener.
 type NewCA struct {
-	Listener string // "" = every listener of the family
-	Name     string
-	PEM      string
-	CRLURL   string
-	OCSP     OCSPMode
+	Listener string   `json:"listener,omitempty"` // "" = every listener
+	Name     string   `json:"name,omitempty"`
+	PEM      string   `json:"pem"`
+	CRLURL   string   `json:"crl_url,omitempty"`
+	OCSP     OCSPMode `json:"ocsp,omitempty"`
 }
 
 // A CSRRequest describes the certificate that the server is to ask for.

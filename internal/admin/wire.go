@@ -10,28 +10,68 @@ import (
 // The bodies on the socket. A secret is text in them, and nowhere else.
 
 type accountIn struct {
-	Name     auth.AccountName `json:"name"`
-	Role     auth.Role        `json:"role"`
-	Password string           `json:"password"`
+	Name               auth.AccountName `json:"name"`
+	Role               auth.Role        `json:"role"`
+	Password           string           `json:"password,omitempty"`
+	Hash               string           `json:"hash,omitempty"`
+	Disabled           bool             `json:"disabled,omitempty"`
+	MustChangePassword bool             `json:"must_change_password,omitempty"`
+}
+
+func (a accountIn) account() NewAccount {
+	return NewAccount{
+		Name: a.Name, Role: a.Role, Password: auth.NewSecret(a.Password), Hash: a.Hash,
+		Disabled: a.Disabled, MustChangePassword: a.MustChangePassword,
+	}
+}
+
+func fromAccount(a NewAccount) accountIn {
+	return accountIn{a.Name, a.Role, a.Password.Reveal(), a.Hash, a.Disabled, a.MustChangePassword}
 }
 
 // An accountPatch changes what is not nil.
 type accountPatch struct {
-	Password *string    `json:"password,omitempty"`
-	Role     *auth.Role `json:"role,omitempty"`
-	Enabled  *bool      `json:"enabled,omitempty"`
+	Version            int64      `json:"version,omitempty"`
+	Password           *string    `json:"password,omitempty"`
+	Role               *auth.Role `json:"role,omitempty"`
+	Enabled            *bool      `json:"enabled,omitempty"`
+	MustChangePassword *bool      `json:"must_change_password,omitempty"`
+	Unlock             bool       `json:"unlock,omitempty"`
 }
 
-func (p accountPatch) apply(ctx context.Context, api API, name auth.AccountName) error {
-	switch {
-	case p.Password != nil && p.Role == nil && p.Enabled == nil:
-		return api.SetPassword(ctx, name, auth.NewSecret(*p.Password))
-	case p.Password == nil && p.Role != nil && p.Enabled == nil:
-		return api.SetRole(ctx, name, *p.Role)
-	case p.Password == nil && p.Role == nil && p.Enabled != nil:
-		return api.SetEnabled(ctx, name, *p.Enabled)
+func (p accountPatch) change() AccountChange {
+	c := AccountChange{Version: p.Version, Role: p.Role, Enabled: p.Enabled, MustChangePassword: p.MustChangePassword, Unlock: p.Unlock}
+	if p.Password != nil {
+		c.Password = new(auth.NewSecret(*p.Password))
 	}
-	return fail(Invalid, "", "change one of password, role and enabled at a time")
+	return c
+}
+
+func fromChange(c AccountChange) accountPatch {
+	p := accountPatch{Version: c.Version, Role: c.Role, Enabled: c.Enabled, MustChangePassword: c.MustChangePassword, Unlock: c.Unlock}
+	if c.Password != nil {
+		p.Password = new(c.Password.Reveal())
+	}
+	return p
+}
+
+// A removal names what is to be removed as far as the path does not.
+type removal struct {
+	Version  int64  `json:"version,omitempty"`
+	Listener string `json:"listener,omitempty"`
+}
+
+type pemIn struct {
+	PEM string `json:"pem"`
+	Key string `json:"key,omitempty"`
+}
+
+type crlIn struct {
+	CRL []byte `json:"crl"` // Base64 on the wire
+}
+
+type csrOut struct {
+	CSR string `json:"csr"`
 }
 
 type targetIn struct {

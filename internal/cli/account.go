@@ -15,14 +15,13 @@ func (a *app) accountCommand() *cobra.Command {
 	cmd := a.group("account", "Administer who may log in to Postern", "")
 	cmd.AddCommand(
 		a.accountList(), a.accountAdd(), a.accountPasswd(), a.accountRole(),
-		a.accountSwitch("enable", "Let an account log in again", true),
-		a.accountSwitch("disable", "Keep an account from logging in; its sessions end", false),
-		a.accountRemove(),
+		a.accountSwitch("enable", "Let an account log in again", admin.AccountChange{Enabled: new(true)}),
+		a.accountSwitch("disable", "Keep an account from logging in; its sessions end", admin.AccountChange{Enabled: new(false)}),
+		a.accountSwitch("unlock", "End the lockout of an account", admin.AccountChange{Unlock: true}),
+		a.accountRemove(), a.accountRules(), a.accountCert(),
 	)
 	return cmd
 }
-
-var roles = []string{string(auth.Administrator), string(auth.Operator), string(auth.ReadOnly)}
 
 // completeAccounts offers the names of the accounts there are.
 func (a *app) completeAccounts(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
@@ -50,11 +49,7 @@ func (a *app) accountList() *cobra.Command {
 				return a.print(list, func(w io.Writer) {
 					var rows [][]string
 					for _, acc := range list {
-						state := "enabled"
-						if !acc.Enabled {
-							state = "disabled"
-						}
-						rows = append(rows, []string{string(acc.Name), string(acc.Role), state, acc.Updated.Local().Format(time.DateTime)})
+						rows = append(rows, []string{string(acc.Name), string(acc.Role), accountState(acc), acc.Updated.Local().Format(time.DateTime)})
 					}
 					table(w, []string{"NAME", "ROLE", "STATE", "CHANGED"}, rows)
 				})
@@ -63,32 +58,65 @@ func (a *app) accountList() *cobra.Command {
 	}
 }
 
+// accountState is the state of an account in few words.
+func accountState(acc admin.Account) string {
+	state := "enabled"
+	if !acc.Enabled {
+		state = "disabled"
+	}
+	if acc.Locked {
+		state += ", locked"
+	}
+	if acc.MustChangePassword {
+		state += ", must change password"
+	}
+	return state
+}
+
 func (a *app) accountAdd() *cobra.Command {
 	var secret secretFlags
-	var role string
+	var hashFile string
+	var n admin.NewAccount
 	cmd := &cobra.Command{
 		Use: "add NAME --role ROLE", Short: "Add an account", Args: exactly("NAME"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if role == "" {
-				return usage("Administrator, Operator or ReadOnly", "--role is missing")
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			if n.Role == "" {
+				return usage("Administrator, Operator, ReadOnly, or one of postern role list", "--role is missing")
 			}
-			password, err := a.readSecret(secret, "password of "+args[0], true)
-			if err != nil {
-				return err
+			n.Name = auth.AccountName(args[0])
+			switch {
+			case hashFile != "" && secret.given():
+				return usage("one of them is enough", "--hash-file excludes a password")
+			case hashFile != "":
+				hash, err := a.readSecret(secretFlags{file: hashFile}, "password hash", false)
+				if err != nil {
+					return err
+				}
+				n.Hash = hash.Reveal()
+			default:
+				if n.Password, err = a.readSecret(secret, "password of "+args[0], true); err != nil {
+					return err
+				}
 			}
 			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
-				return api.CreateAccount(ctx, auth.AccountName(args[0]), auth.Role(role), password)
+				_, err := api.CreateAccount(ctx, n)
+				return err
 			})
 		},
 	}
-	cmd.Flags().StringVar(&role, "role", "", "`ROLE` of the account: Administrator, Operator or ReadOnly")
-	complete(cmd, "role", roles...)
+	flags := cmd.Flags()
+	flags.StringVar((*string)(&n.Role), "role", "", "`ROLE` of the account: Administrator, Operator, ReadOnly, or one of your own")
+	flags.StringVar(&hashFile, "hash-file", "", "`FILE` that holds a hash of the password: argon2id, bcrypt or sha512crypt; - is standard input")
+	flags.BoolVar(&n.MustChangePassword, "must-change-password", false, "let the account do nothing until it has changed its password")
+	flags.BoolVar(&n.Disabled, "disabled", false, "do not let the account log in yet")
+	a.completeRoles(cmd)
 	secret.add(cmd)
 	return cmd
 }
 
 func (a *app) accountPasswd() *cobra.Command {
 	var secret secretFlags
+	var must bool
 	cmd := &cobra.Command{
 		Use: "passwd NAME", Short: "Change the password of an account; its sessions end", Args: exactly("NAME"),
 		ValidArgsFunction: a.completeAccounts,
@@ -97,11 +125,10 @@ func (a *app) accountPasswd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
-				return api.SetPassword(ctx, auth.AccountName(args[0]), password)
-			})
+			return a.changeAccount(cmd, args[0], admin.AccountChange{Password: &password, MustChangePassword: &must})
 		},
 	}
+	cmd.Flags().BoolVar(&must, "must-change-password", false, "let the account do nothing until it has changed it again")
 	secret.add(cmd)
 	return cmd
 }
@@ -111,25 +138,29 @@ func (a *app) accountRole() *cobra.Command {
 		Use: "role NAME ROLE", Short: "Change the role of an account; its sessions end", Args: exactly("NAME", "ROLE"),
 		ValidArgsFunction: func(cmd *cobra.Command, args []string, start string) ([]string, cobra.ShellCompDirective) {
 			if len(args) == 1 {
-				return roles, cobra.ShellCompDirectiveNoFileComp
+				return a.roleNames(cmd), cobra.ShellCompDirectiveNoFileComp
 			}
 			return a.completeAccounts(cmd, args, start)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
-				return api.SetRole(ctx, auth.AccountName(args[0]), auth.Role(args[1]))
-			})
+			return a.changeAccount(cmd, args[0], admin.AccountChange{Role: new(auth.Role(args[1]))})
 		},
 	}
 }
 
-func (a *app) accountSwitch(use, short string, enabled bool) *cobra.Command {
+// changeAccount makes a change of one account.
+func (a *app) changeAccount(cmd *cobra.Command, name string, c admin.AccountChange) error {
+	return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
+		_, err := api.ChangeAccount(ctx, auth.AccountName(name), c)
+		return err
+	})
+}
+
+func (a *app) accountSwitch(use, short string, c admin.AccountChange) *cobra.Command {
 	return &cobra.Command{
 		Use: use + " NAME", Short: short, Args: exactly("NAME"), ValidArgsFunction: a.completeAccounts,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
-				return api.SetEnabled(ctx, auth.AccountName(args[0]), enabled)
-			})
+			return a.changeAccount(cmd, args[0], c)
 		},
 	}
 }
@@ -139,7 +170,7 @@ func (a *app) accountRemove() *cobra.Command {
 		Use: "remove NAME", Short: "Remove an account; its sessions end", Args: exactly("NAME"), ValidArgsFunction: a.completeAccounts,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
-				return api.RemoveAccount(ctx, auth.AccountName(args[0]))
+				return api.RemoveAccount(ctx, auth.AccountName(args[0]), 0)
 			})
 		},
 	}

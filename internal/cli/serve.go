@@ -57,10 +57,14 @@ func (d *deviceFlags) add(cmd *cobra.Command) {
 func (a *app) serveCommand() *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
-		Use: "serve", Short: "Serve the gateway", Args: exactly(),
+		Use: "serve", Short: "Serve the gateway, or alone an authentication server", Args: exactly(),
 		Long: `Serve the gateway until SIGTERM or SIGINT: callers log in to Postern, and Postern
 to the devices. Targets come from the configuration file, from "postern target
 add", or, for a single device without a file, from --target.
+
+Without any target it is an authentication server: a Redfish service with
+Postern's own accounts, roles, sessions and certificates, and a simulated
+machine behind them.
 
 Each target has a port of its own on the loopback interface, unless the file, or
 --listen, says otherwise. The first start makes a CA, and an administrator whose
@@ -111,7 +115,7 @@ func (a *app) serveConfig(ctx context.Context, f serveFlags) (serve.Config, erro
 	if err != nil {
 		return serve.Config{}, err
 	}
-	cfg := serve.Config{ReadyFile: f.readyFile, Log: log, Ready: a.ready, First: a.tellFirst}
+	cfg := serve.Config{ReadyFile: f.readyFile, Log: log, Ready: a.readyServer, First: a.tellFirst}
 	if cfg.Data, err = a.dataDir(); err != nil {
 		return cfg, err
 	}
@@ -123,6 +127,7 @@ func (a *app) serveConfig(ctx context.Context, f serveFlags) (serve.Config, erro
 	case f.target.url != "":
 		err = a.fromFlags(ctx, &cfg, f.target)
 	default:
+		cfg.Alone = true
 		err = f.target.unused()
 	}
 	if err != nil || f.listen == "" {
@@ -155,6 +160,7 @@ func fromFile(cfg *serve.Config, path string) error {
 		return err
 	}
 	cfg.Targets, cfg.Listeners = serve.FromConfig(file.Targets), file.Listeners
+	cfg.Alone = len(file.Targets)+len(file.Listeners) == 0
 	return nil
 }
 
@@ -316,23 +322,60 @@ func serveFault(err error) error {
 // ready prints what a long-running command serves.
 func (a *app) ready(r serve.Ready) {
 	a.print(r, func(w io.Writer) {
+		fmt.Fprintf(w, "the device is at %s\n", r.URLs["https"])
+		sayLogin(w, r)
+	})
+}
+
+// readyServer prints where a server is and what to try there.
+func (a *app) readyServer(r serve.Ready) {
+	a.print(r, func(w io.Writer) {
 		var names []string
 		for name := range r.Targets {
 			names = append(names, name)
 		}
 		sort.Strings(names)
+		tree := r.URLs["https"]
 		for _, name := range names {
-			fmt.Fprintf(w, "target %s is at %s\n", name, r.Targets[name]["https"])
+			at := r.Targets[name]["https"]
+			fmt.Fprintf(w, "target %s is at %s\n", name, at)
+			if at == tree {
+				tree = ""
+			}
 		}
-		if len(names) == 0 && len(r.URLs) == 0 {
+		if tree != "" {
+			fmt.Fprintf(w, "Redfish is at %s\n", tree)
+		} else if len(names) == 0 {
 			fmt.Fprintln(w, "no targets yet: add one with postern target add")
 		}
-		if len(names) == 0 && r.URLs["https"] != "" {
-			fmt.Fprintf(w, "the device is at %s\n", r.URLs["https"])
+		sayLogin(w, r)
+		if tree != "" {
+			fmt.Fprintf(w, "try: curl --cacert %s --user %s %s/redfish/v1/Systems/1\n", quoted(r.CAFile), userOf(r), tree)
+			fmt.Fprintln(w, "more accounts: postern account add NAME --role Operator; a device in front: postern target add")
 		}
-		if r.PasswordFile != "" {
-			fmt.Fprintf(w, "log in as %s; the password is in %s\n", r.User, r.PasswordFile)
-		}
-		fmt.Fprintf(w, "the CA of these addresses is %s\n", r.CAFile)
 	})
+}
+
+func sayLogin(w io.Writer, r serve.Ready) {
+	if r.PasswordFile != "" {
+		fmt.Fprintf(w, "log in as %s; the password is in %s\n", r.User, r.PasswordFile)
+	}
+	fmt.Fprintf(w, "the CA of these addresses is %s\n", r.CAFile)
+}
+
+// userOf is curl's --user: with the password while its file is known, else curl
+// asks for it.
+func userOf(r serve.Ready) string {
+	if r.PasswordFile == "" {
+		return r.User
+	}
+	return fmt.Sprintf(`"%s:$(cat %s)"`, r.User, quoted(r.PasswordFile))
+}
+
+// quoted is a path as a shell takes it.
+func quoted(path string) string {
+	if strings.Trim(path, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/._-+:@%,=") == "" {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
 }

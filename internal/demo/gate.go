@@ -70,9 +70,9 @@ func startGate(ctx context.Context, data, readyFile string, b *bmc, logger *slog
 // furnish gives the crowd its account, over the socket that commands use.
 func (g *gate) furnish(ctx context.Context, data string) error {
 	g.admin = admin.NewClient(func(ctx context.Context) (net.Conn, error) { return serve.DialSocket(ctx, data) })
-	err := g.admin.CreateAccount(ctx, crowdUser, auth.Operator, g.password)
+	_, err := g.admin.CreateAccount(ctx, admin.NewAccount{Name: crowdUser, Role: auth.Operator, Password: g.password})
 	if admin.CodeOf(err) == admin.Exists { // the data directory of an earlier run
-		err = g.admin.SetPassword(ctx, crowdUser, g.password)
+		_, err = g.admin.ChangeAccount(ctx, crowdUser, admin.AccountChange{Password: &g.password})
 	}
 	if err != nil {
 		return fmt.Errorf("the clients' account: %w", err)

@@ -10,13 +10,16 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
+	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/authority"
 	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/policy"
 	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/session"
 	"github.com/postern/postern/internal/store"
 	"github.com/postern/postern/internal/target"
+	"github.com/postern/postern/internal/trust"
 )
 
 // The names of what lies in a data directory.
@@ -38,11 +41,15 @@ type core struct {
 	seal      *seal.Key
 	audit     *audit.Log
 	sessions  *session.Table
+	roles     *policy.Roles
+	trust     *trust.Service
 	authority *authority.Authority
 	accounts  *account.Service
 	targets   *target.Service
 	leases    *lease.Manager
 	first     bool // this start made the first administrator
+
+	hosts hostNamesOf
 }
 
 // openCore opens everything in the folder, in the order in which one needs the
@@ -109,8 +116,20 @@ func (c *core) openCallers(ctx context.Context) error {
 	if err := c.sessions.Load(ctx); err != nil {
 		return err
 	}
+	if c.roles, err = policy.NewRoles(policy.RolesConfig{Store: c.store, Now: c.now}); err != nil {
+		return err
+	}
+	if err := c.roles.Load(ctx); err != nil {
+		return err
+	}
+	if c.trust, err = trust.New(trust.Config{Store: c.store, Fetch: fetch, Family: familyOf, Now: c.now, Log: c.log}); err != nil {
+		return err
+	}
+	if err := c.trust.Load(ctx); err != nil {
+		return err
+	}
 	c.authority, err = authority.New(authority.Config{
-		Accounts: c.store, Sessions: c.sessions, Audit: c.audit, Now: c.now,
+		Accounts: c.store, Sessions: c.sessions, Audit: c.audit, Trust: c.trust, Roles: c.roles, Host: c.hosts.get, Now: c.now,
 	})
 	if err != nil {
 		return err
@@ -118,7 +137,7 @@ func (c *core) openCallers(ctx context.Context) error {
 	if err := c.authority.Recover(ctx, c.audit.Pending()); err != nil {
 		return err
 	}
-	c.accounts, err = account.New(account.Config{Store: c.store, Changed: c.authority.Invalidate, Now: c.now})
+	c.accounts, err = account.New(account.Config{Store: c.store, Roles: c.roles, Changed: c.authority.Invalidate, Now: c.now})
 	return err
 }
 
@@ -171,4 +190,13 @@ func (c *core) close() error {
 		return fmt.Errorf("close the state: %w", err)
 	}
 	return nil
+}
+
+// administration is the service that changes this state; certificates are those
+// of the listeners, and server is what runs on it.
+func (c *core) administration(certificates admin.Certificates, server admin.Server) (*admin.Service, error) {
+	return admin.New(admin.Config{
+		Accounts: c.accounts, Roles: c.roles, Trust: c.trust, Sessions: c.sessions, Certificates: certificates, Targets: c.targets,
+		Audit: c.audit, Server: server, ForgetFirst: c.forgetFirst, Now: c.now, Log: c.log,
+	})
 }

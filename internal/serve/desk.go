@@ -65,11 +65,11 @@ func (s *server) Apply(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.take(t)
+	return s.take(ctx, t)
 }
 
 // take serves a target that is new, or was changed. mu is held.
-func (s *server) take(t target.Target) error {
+func (s *server) take(ctx context.Context, t target.Target) error {
 	w, err := s.wire(t)
 	if err != nil {
 		return err
@@ -87,6 +87,9 @@ func (s *server) take(t target.Target) error {
 	}
 	if at.port != 0 && t.Address == "" {
 		at = place{host: loopback} // the listener for all has one port, and a target behind it
+	}
+	if err := s.configure(ctx, admin.TargetListener(t.Name), listenerOf(t, s.cfg.Listeners)); err != nil {
+		return err
 	}
 	if err := s.openFace(t.Name, at, w); err != nil {
 		return err

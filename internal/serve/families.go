@@ -12,6 +12,7 @@ import (
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/gateway"
 	"github.com/postern/postern/internal/lease"
+	service "github.com/postern/postern/internal/service/redfish"
 	"github.com/postern/postern/internal/target"
 	"github.com/postern/postern/redfish"
 )
@@ -47,6 +48,8 @@ type faceConfig struct {
 	profile   string
 	next      http.Handler
 	open      http.Handler
+	rules     func() redfish.Rules
+	desk      service.Desk // for the account of whoever asks
 	log       *slog.Logger
 }
 
@@ -81,8 +84,12 @@ func redfishFamily() family {
 			if err != nil {
 				return nil, err
 			}
+			own, err := newOwnAccount(c.desk, c)
+			if err != nil {
+				return nil, err
+			}
 			return redfish.New(redfish.Config{
-				Authority: c.authority, Listener: c.listener, Profile: p, Next: c.next, Open: c.open, Log: c.log,
+				Authority: c.authority, Listener: c.listener, Profile: p, Next: own, Open: c.open, Rules: c.rules, Log: c.log,
 			})
 		},
 		says: redfish.Said,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -27,9 +28,11 @@ func OpenOffline(ctx context.Context, path string, log *slog.Logger) (*Offline, 
 	if err != nil {
 		return nil, err
 	}
-	service, err := admin.New(admin.Config{
-		Accounts: c.accounts, Targets: c.targets, Audit: c.audit, Server: noServer{c}, ForgetFirst: c.forgetFirst, Log: log,
-	})
+	late := lateCertificates{sync.OnceValues(func() (*Certificates, error) {
+		_, certs, err := c.openCertificates()
+		return certs, err
+	})}
+	service, err := c.administration(late, noServer{c})
 	if err != nil {
 		c.close()
 		return nil, err

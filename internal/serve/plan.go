@@ -42,16 +42,23 @@ func placeOf(t target.Target, listeners []config.Listener) (place, error) {
 		}
 		return place{host, port}, nil
 	}
-	found := place{host: loopback}
+	l := listenerOf(t, listeners)
+	return place{l.Host, l.Port}, nil
+}
+
+// listenerOf is the listener that the configuration has for a target: the one
+// that names it, else the one for all, else loopback.
+func listenerOf(t target.Target, listeners []config.Listener) config.Listener {
+	found := config.Listener{Host: loopback}
 	for _, l := range listeners {
 		switch {
 		case slices.Contains(l.Targets, t.Name):
-			return place{l.Host, l.Port}, nil
+			return l
 		case l.All:
-			found = place{l.Host, l.Port}
+			found = l
 		}
 	}
-	return found, nil
+	return found
 }
 
 // places finds the listeners of all targets and refuses two behind one port.

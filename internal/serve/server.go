@@ -30,6 +30,9 @@ type Config struct {
 	// are in the store.
 	Targets   []target.Target
 	Listeners []config.Listener
+	// Alone: where there are no targets at all, in the store neither, the tree is
+	// served in their place.
+	Alone     bool
 	ReadyFile string      // "" = none
 	Ready     func(Ready) // called once everything answers; nil = nobody waits
 	// First is called before Ready with the file that holds the first
@@ -58,9 +61,14 @@ func (c Config) withDefaults() Config {
 // A server is one run of `postern serve`.
 type server struct {
 	*core
-	cfg    Config
-	id     *Identity
-	ports  *ports
+	cfg   Config
+	id    *Identity
+	ports *ports
+	admin *admin.Service
+	tree  *face // nil = not served
+
+	certificates *Certificates
+
 	policy *policy.Policy
 	failed chan error // a listener or a background task ended by itself
 
@@ -110,11 +118,7 @@ func (s *server) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	desk, err := s.desk()
-	if err != nil {
-		sock.Close()
-		return err
-	}
+	desk := newDesk(s.admin, s.log)
 	s.tasks.Go(func() {
 		if err := desk.Serve(sock); !errors.Is(err, http.ErrServerClosed) {
 			s.fail(fmt.Errorf("administration socket: %w", err))
@@ -126,6 +130,7 @@ func (s *server) run(ctx context.Context) error {
 	if err = s.announce(targets); err == nil {
 		s.tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
 		s.tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
+		s.tasks.Go(func() { s.task("revocation lists", s.trust.Run(work)) })
 		select {
 		case <-ctx.Done():
 		case err = <-s.failed:
@@ -152,10 +157,14 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.id, err = OpenIdentity(s.dir, s.now); err != nil {
+	if s.id, s.certificates, err = s.openCertificates(); err != nil {
 		return nil, err
 	}
-	s.id.SetNames(certificateNames(s.cfg.Listeners, where))
+	if s.admin, err = s.administration(s.certificates, s); err != nil {
+		return nil, err
+	}
+	tree, alone := treeListener(s.cfg, len(targets))
+	s.id.SetNames(append(certificateNames(s.cfg.Listeners, where), hostNames(tree.Host)...))
 	if s.ports, err = openPorts(s.dir); err != nil {
 		return nil, err
 	}
@@ -169,8 +178,16 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 			return nil, fmt.Errorf("target %s: %w", t.Name, err)
 		}
 		leases = append(leases, w.lease)
+		if err := s.configure(ctx, admin.TargetListener(t.Name), listenerOf(t, s.cfg.Listeners)); err != nil {
+			return nil, err
+		}
 		if err := s.openFace(t.Name, where[t.Name], w); err != nil {
 			return nil, err
+		}
+	}
+	if alone {
+		if err := s.openTree(ctx, tree); err != nil {
+			return nil, fmt.Errorf("listener of the tree: %w", err)
 		}
 	}
 	return targets, s.leases.Load(ctx, leases)
@@ -182,7 +199,8 @@ func (s *server) openFace(name string, at place, w wired) error {
 	if err != nil {
 		return fmt.Errorf("listener of target %s: %w", name, err)
 	}
-	f := newFace(name, at.host, ln, s.id.TLSConfig(), s.log)
+	listener := admin.TargetListener(name)
+	f := newFace(name, at.host, ln, s.certificates.tlsConfig(listener, s.asker(listener)), s.log)
 	f.set(w.handler)
 	s.faces[name], s.transports[name] = f, w.transport
 	return nil
@@ -193,6 +211,9 @@ func (s *server) startFaces() {
 	defer s.mu.Unlock()
 	for _, f := range s.faces {
 		f.start(s.fail)
+	}
+	if s.tree != nil {
+		s.tree.start(s.fail)
 	}
 }
 
@@ -218,7 +239,10 @@ func (s *server) announce(targets []target.Target) error {
 	for _, t := range targets {
 		r.Targets[t.Name] = map[string]string{"https": s.Gateway(t.Name)}
 	}
-	if len(targets) == 1 {
+	switch {
+	case s.tree != nil:
+		r.URLs["https"] = s.tree.url
+	case len(targets) == 1:
 		r.URLs["https"] = s.Gateway(targets[0].Name)
 	}
 	return r.announce(s.cfg.ReadyFile, s.cfg.Ready)
@@ -242,6 +266,9 @@ func (s *server) stop(desk *http.Server, stopWork func()) {
 		all.Go(func() { f.shutdown(drain) })
 	}
 	clear(s.faces)
+	if s.tree != nil {
+		all.Go(func() { s.tree.shutdown(drain) })
+	}
 	s.mu.Unlock()
 	all.Wait()
 	stopWork()
@@ -270,15 +297,7 @@ func (s *server) abandon() {
 	for _, f := range s.faces {
 		f.abandon()
 	}
-}
-
-// desk is the server on the administration socket.
-func (s *server) desk() (*http.Server, error) {
-	service, err := admin.New(admin.Config{
-		Accounts: s.accounts, Targets: s.targets, Audit: s.audit, Server: s, ForgetFirst: s.forgetFirst, Log: s.log,
-	})
-	if err != nil {
-		return nil, err
+	if s.tree != nil {
+		s.tree.abandon()
 	}
-	return newDesk(service, s.log), nil
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/gateway"
 	"github.com/postern/postern/internal/lease"
 	"github.com/postern/postern/internal/target"
@@ -34,7 +35,7 @@ func (s *server) wire(t target.Target) (wired, error) {
 	if err != nil {
 		return wired{}, err
 	}
-	listener := "target:" + t.Name
+	listener := admin.TargetListener(t.Name)
 	gw, err := gateway.New(gateway.Config{
 		Target:   gateway.Target{Name: t.Name, URL: base, Family: dev.gateway, Transport: data},
 		Listener: listener, Leases: s.leases, Policy: s.policy, Audit: s.audit, Now: s.now, Log: s.log,
@@ -44,7 +45,8 @@ func (s *server) wire(t target.Target) (wired, error) {
 	}
 	h, err := fam.face(faceConfig{
 		authority: noting{s.authority}, listener: listener, profile: t.Profile,
-		next: noteCaller(gw.Handler()), open: gw.Open(), log: s.log,
+		next: noteCaller(gw.Handler()), open: gw.Open(),
+		rules: s.redfishRules(listener), desk: s.admin, log: s.log,
 	})
 	if err != nil {
 		return wired{}, err
