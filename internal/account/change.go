@@ -42,7 +42,7 @@ func (s *Service) change(ctx context.Context, name auth.AccountName, c Change, k
 		}
 	}
 	p := newPassword{want: c.Password}
-	if err := p.prepare(ctx, s.store); err != nil {
+	if err := s.prepare(ctx, &p); err != nil {
 		return Account{}, err
 	}
 	var err error
@@ -54,7 +54,7 @@ func (s *Service) change(ctx context.Context, name auth.AccountName, c Change, k
 		if c.Version != 0 && c.Version != a.Version {
 			return Account{}, ErrConflict
 		}
-		if err := p.compare(ctx, s.store, a); err != nil {
+		if err := s.compare(ctx, &p, a); err != nil {
 			return Account{}, err
 		}
 		next := c.apply(a)
@@ -98,12 +98,12 @@ type newPassword struct {
 	against string // the present hash that it was compared with
 }
 
-// prepare holds it against the rules and hashes it.
-func (p *newPassword) prepare(ctx context.Context, store Store) error {
+// prepare holds p against the rules and hashes it.
+func (s *Service) prepare(ctx context.Context, p *newPassword) error {
 	if p.want == nil {
 		return nil
 	}
-	rules, err := store.Rules(ctx)
+	rules, err := s.store.Rules(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,26 +111,31 @@ func (p *newPassword) prepare(ctx context.Context, store Store) error {
 	if err := rules.CheckPassword(*p.want); err != nil {
 		return err
 	}
-	p.hash, err = Hash(*p.want)
-	return err
+	return s.inSlot(ctx, func() (err error) {
+		p.hash, err = Hash(*p.want)
+		return err
+	})
 }
 
 // compare returns ErrPasswordReused where a has or had this password. Another try
 // on the same account costs nothing.
-func (p *newPassword) compare(ctx context.Context, store Store, a Account) error {
+func (s *Service) compare(ctx context.Context, p *newPassword, a Account) error {
 	if p.want == nil || p.history == 0 || p.against == a.Hash {
 		return nil
 	}
-	former, err := store.FormerHashes(ctx, a.ID)
+	former, err := s.store.FormerHashes(ctx, a.ID)
 	if err != nil {
 		return err
 	}
 	for _, h := range append([]string{a.Hash}, former[:min(len(former), p.history)]...) {
-		if err := ctx.Err(); err != nil {
+		err := s.inSlot(ctx, func() error {
+			if Verify(h, *p.want) {
+				return ErrPasswordReused
+			}
+			return nil
+		})
+		if err != nil {
 			return err
-		}
-		if Verify(h, *p.want) {
-			return ErrPasswordReused
 		}
 	}
 	p.against = a.Hash

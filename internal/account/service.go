@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -21,6 +22,9 @@ type Config struct {
 	// a.SessionVersion, except keep. A deleted account comes with Enabled false and
 	// both versions raised. Nil where nobody does.
 	Changed func(a Account, keep string)
+	// HashSlots is how many callers may have password hashes computed at once, 19 MiB
+	// and one core each; the others wait. Zero means half of the cores, at least one.
+	HashSlots int
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 }
@@ -31,6 +35,7 @@ type Service struct {
 	store   Store
 	roles   Roles
 	changed func(Account, string)
+	slots   chan struct{}
 	now     func() time.Time
 }
 
@@ -39,13 +44,19 @@ func New(c Config) (*Service, error) {
 	if c.Store == nil {
 		return nil, errors.New("account: no store")
 	}
+	if c.HashSlots < 0 {
+		return nil, errors.New("account: hash slots are negative")
+	}
+	if c.HashSlots == 0 {
+		c.HashSlots = max(1, runtime.NumCPU()/2)
+	}
 	if c.Changed == nil {
 		c.Changed = func(Account, string) {}
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	return &Service{store: c.Store, roles: c.Roles, changed: c.Changed, now: c.Now}, nil
+	return &Service{store: c.Store, roles: c.Roles, changed: c.Changed, slots: make(chan struct{}, c.HashSlots), now: c.Now}, nil
 }
 
 // Get returns one account: ErrNotFound.
@@ -118,7 +129,24 @@ func (s *Service) firstHash(ctx context.Context, d Draft) (string, error) {
 	if err := rules.CheckPassword(d.Password); err != nil {
 		return "", err
 	}
-	return Hash(d.Password)
+	var hash string
+	err = s.inSlot(ctx, func() (err error) {
+		hash, err = Hash(d.Password)
+		return err
+	})
+	return hash, err
+}
+
+// inSlot waits for a slot and hashes in it: whoever may change a password must not
+// take all cores and memory from those who log in.
+func (s *Service) inSlot(ctx context.Context, f func() error) error {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+		return f()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // Delete removes the account and ends its sessions, where version is 0 or the one

@@ -1,6 +1,7 @@
 package account_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -289,6 +290,32 @@ func TestSetRules(t *testing.T) {
 	d.try(t, "long enough", "ann", password("twelve chars"), "", nil)
 	if _, err := d.Create(t.Context(), account.Draft{Name: "bob", Role: auth.Operator, Password: auth.NewSecret("elevenchars")}); !errors.Is(err, account.ErrPasswordLength) {
 		t.Errorf("got %v, want ErrPasswordLength", err)
+	}
+}
+
+// TestHashingWaits: who cannot get a slot waits for as long as the caller does.
+func TestHashingWaits(t *testing.T) {
+	t.Parallel()
+	if _, err := account.New(account.Config{Store: open(t), HashSlots: -1}); err == nil {
+		t.Error("-1 slots were accepted")
+	}
+	s, err := account.New(account.Config{Store: open(t), HashSlots: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for i := range 3 {
+		all.Go(func() {
+			if _, err := s.Create(t.Context(), account.Draft{Name: auth.AccountName(fmt.Sprint("a", i)), Role: auth.ReadOnly, Password: horse}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Change(gone, "a0", password("battery staple"), ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
