@@ -61,7 +61,20 @@ type Config struct {
 	Now func() time.Time
 }
 
+// predefined are the roles that are built in.
+type predefined struct{}
+
+func (predefined) Privileges(r auth.Role) (auth.Privileges, bool) {
+	return auth.PredefinedPrivileges(r)
+}
+
 func (c Config) withDefaults() Config {
+	if c.Roles == nil {
+		c.Roles = predefined{}
+	}
+	if c.Host == nil {
+		c.Host = func(string) string { return "" }
+	}
 	if c.HashSlots == 0 {
 		c.HashSlots = max(1, runtime.NumCPU()/2)
 	}
@@ -78,7 +91,9 @@ func (c Config) withDefaults() Config {
 type Authority struct {
 	sessions *session.Table
 	audit    Audit
+	roles    Roles
 	check    *checker
+	certs    *certificates
 }
 
 // New returns an Authority. Whoever changes accounts must call its Invalidate
@@ -91,12 +106,17 @@ func New(c Config) (*Authority, error) {
 		return nil, errors.New("authority: hash slots or queue is negative")
 	}
 	c = c.withDefaults()
-	return &Authority{sessions: c.Sessions, audit: c.Audit, check: newChecker(c)}, nil
+	return &Authority{
+		sessions: c.Sessions, audit: c.Audit, roles: c.Roles, check: newChecker(c), certs: newCertificates(c),
+	}, nil
 }
 
-// Close gives up the password checks that wait and returns when none runs.
-// Attempts after it get auth.ErrUnavailable.
-func (a *Authority) Close() { a.check.close() }
+// Close gives up the password checks that wait and returns when none runs, nor any
+// judgement of a certificate. Attempts after it get auth.ErrUnavailable.
+func (a *Authority) Close() {
+	a.check.close()
+	a.certs.close()
+}
 
 // loginTries: an account may change between the check of its password and the
 // commit of its session; then the password is checked again against the new one.
@@ -107,30 +127,40 @@ const loginTries = 3
 // (Recover does that after a crash), the answer is given. A refused attempt is
 // synced in the audit before its answer. A cancelled ctx ends the caller's wait for
 // the password check, and nothing after it.
-// Errors: auth.ErrBadCredentials, auth.ErrSessionLimit, auth.ErrBusy,
-// auth.ErrUnavailable, and ctx's own.
+// Errors: auth.ErrBadCredentials (around the cause, for a certificate),
+// auth.ErrServiceDisabled, auth.ErrSessionLimit, auth.ErrBusy, auth.ErrUnavailable,
+// and ctx's own.
 func (a *Authority) Login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
 	if at.SessionID == "" {
 		at.SessionID = rand.Text()
 	}
 	for range loginTries - 1 {
-		s, err := a.login(ctx, at)
+		s, name, err := a.login(ctx, at)
 		if !errors.Is(err, session.ErrStale) {
 			return s, err
 		}
-		a.check.forget(at.Account)
+		a.forget(name)
 	}
-	return a.login(ctx, at)
+	s, _, err := a.login(ctx, at)
+	return s, err
 }
 
-func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, error) {
+// login also returns the name of the account, as far as it is known.
+func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, auth.AccountName, error) {
+	if a.sessions.Rules(at.Listener).SessionsDisabled {
+		return auth.Session{}, at.Account, a.refuse(ctx, at, verdict{err: auth.ErrServiceDisabled, reason: "no sessions are given"})
+	}
 	v := a.verify(ctx, at)
+	if at.Kind == auth.Certificate {
+		at.Account = v.name
+	}
 	if v.err == nil {
-		v.err = a.sessions.Room(v.account.ID, at.Listener)
-		v.reason = "session limit"
+		if v.err = a.sessions.Room(v.account.ID, at.Listener); v.err != nil {
+			v.reason = "session limit"
+		}
 	}
 	if v.err != nil {
-		return auth.Session{}, a.refuse(ctx, at, v)
+		return auth.Session{}, at.Account, a.refuse(ctx, at, v)
 	}
 	s, err := a.sessions.Create(ctx, session.Start{
 		Principal: v.principal(),
@@ -143,10 +173,10 @@ func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, e
 	})
 	if err != nil {
 		a.audit.Note(attemptRecord(ctx, at, outcome(err), err.Error()))
-		return auth.Session{}, wireError(err)
+		return auth.Session{}, at.Account, wireError(err)
 	}
-	a.audit.Note(attemptRecord(ctx, at, accepted, ""))
-	return s, nil
+	a.audit.Note(attemptRecord(ctx, at, accepted, v.reason))
+	return a.live(s), at.Account, nil
 }
 
 // wireError keeps the errors that Login promises.
@@ -192,64 +222,110 @@ func (a *Authority) append(ctx context.Context, r audit.Record) error {
 	return nil
 }
 
-// Check answers an attempt that asks for no session, as HTTP Basic makes with each
-// request. A password that was proven before is no attempt of its own: the record
-// of the call names the account. Errors as of Login, without auth.ErrSessionLimit.
+// Check answers an attempt that asks for no session, as HTTP Basic and a client
+// certificate make with each request. A password or certificate that was proven
+// before is no attempt of its own: the record of the call names the account. The
+// same refusal of a certificate is recorded once a minute. Errors as of Login,
+// without auth.ErrServiceDisabled and auth.ErrSessionLimit.
 func (a *Authority) Check(ctx context.Context, at auth.Attempt) (auth.Principal, error) {
 	at.SessionID = ""
 	v := a.verify(ctx, at)
-	if v.err != nil {
-		return auth.Principal{}, a.refuse(ctx, at, v)
+	if at.Kind == auth.Certificate {
+		at.Account = v.name
 	}
-	if !v.cached {
-		if err := a.append(ctx, attemptRecord(ctx, at, accepted, "")); err != nil {
+	switch {
+	case v.err != nil && v.cached:
+		return auth.Principal{}, v.err
+	case v.err != nil:
+		return auth.Principal{}, a.refuse(ctx, at, v)
+	case !v.cached:
+		if err := a.append(ctx, attemptRecord(ctx, at, accepted, v.reason)); err != nil {
 			return auth.Principal{}, err
 		}
 	}
 	return v.principal(), nil
 }
 
-func (a *Authority) verify(ctx context.Context, at auth.Attempt) verdict {
-	if at.Kind != auth.Password {
+func (a *Authority) verify(ctx context.Context, at auth.Attempt) (v verdict) {
+	switch at.Kind {
+	case auth.Password:
+		v = a.check.verify(ctx, at.Account, at.Source, at.Password)
+	case auth.Certificate:
+		v = a.certs.verify(ctx, at)
+	default:
 		return verdict{err: auth.ErrBadCredentials, reason: "unknown kind of attempt"}
 	}
-	return a.check.verify(ctx, at.Account, at.Source, at.Password)
+	if v.err != nil {
+		return v
+	}
+	v.privileges, _ = a.roles.Privileges(v.account.Role)
+	if !v.privileges.Has(auth.MayLogIn) {
+		return verdict{err: auth.ErrBadCredentials, name: v.name, reason: "the role may not log in"}
+	}
+	return v
 }
 
-// Lookup returns the session of a token: auth.ErrNoSession. It does no I/O and
-// does not allocate.
+// live gives the principal of s what its role gives now.
+func (a *Authority) live(s auth.Session) auth.Session {
+	s.Principal.Privileges, _ = a.roles.Privileges(s.Principal.Role)
+	return s
+}
+
+// Lookup returns the session of a token, with what its account and role are now:
+// auth.ErrNoSession. It does no I/O and does not allocate.
 func (a *Authority) Lookup(listener, token string) (auth.Session, error) {
-	return a.sessions.Lookup(listener, token)
+	s, err := a.sessions.Lookup(listener, token)
+	if err != nil {
+		return s, err
+	}
+	return a.live(s), nil
 }
 
 // Sessions returns the living sessions of a listener, the oldest first.
-func (a *Authority) Sessions(listener string) []auth.Session { return a.sessions.Sessions(listener) }
+func (a *Authority) Sessions(listener string) []auth.Session {
+	all := a.sessions.Sessions(listener)
+	for i := range all {
+		all[i] = a.live(all[i])
+	}
+	return all
+}
 
 // Session returns one living session of a listener: auth.ErrNoSession.
 func (a *Authority) Session(listener, id string) (auth.Session, error) {
-	return a.sessions.Session(listener, id)
+	s, err := a.sessions.Session(listener, id)
+	if err != nil {
+		return s, err
+	}
+	return a.live(s), nil
 }
 
-// Logout ends a session of by's own, or any where by is an Administrator. When it
-// returns nil no crash brings the session back. Errors: auth.ErrNoSession,
-// auth.ErrForbidden, auth.ErrUnavailable.
+// Logout ends a session of by's own, or any where by's role has ConfigureManager
+// (DMTF privilege registry, Redfish_1.8.0, Session). When it returns nil no crash
+// brings the session back. Errors: auth.ErrNoSession, auth.ErrForbidden,
+// auth.ErrUnavailable.
 func (a *Authority) Logout(ctx context.Context, by auth.Principal, id string) error {
 	s, err := a.sessions.Get(id)
 	if err != nil {
 		return err
 	}
-	if s.Principal.AccountID != by.AccountID && by.Role != auth.Administrator {
+	privileges, _ := a.roles.Privileges(by.Role)
+	if s.Principal.AccountID != by.AccountID && !privileges.Has(auth.ConfigureManager) {
 		return auth.ErrForbidden
 	}
 	return a.sessions.End(ctx, id, by)
 }
 
-// Invalidate is told of every change and deletion of an account, after it is on
-// stable storage: what was known of its passwords is forgotten and its sessions are
-// dropped, except keep. It has the form of account.Config.Changed.
+// Invalidate is told of every change, creation and deletion of an account, after it
+// is on stable storage: what was known of its passwords and certificates is forgotten
+// and its sessions are dropped, except keep. It has the form of account.Config.Changed.
 func (a *Authority) Invalidate(acc account.Account, keep string) {
-	a.check.forget(acc.Name)
+	a.forget(acc.Name)
 	a.sessions.Refresh(acc, keep)
+}
+
+func (a *Authority) forget(name auth.AccountName) {
+	a.check.forget(name)
+	a.certs.forget(name)
 }
 
 // maxAudited bounds the name in a record of an attempt: no account has a longer one.
@@ -277,7 +353,7 @@ const accepted = "accepted"
 
 func outcome(err error) string {
 	switch {
-	case errors.Is(err, auth.ErrBadCredentials), errors.Is(err, auth.ErrSessionLimit):
+	case errors.Is(err, auth.ErrBadCredentials), errors.Is(err, auth.ErrSessionLimit), errors.Is(err, auth.ErrServiceDisabled):
 		return "refused"
 	case errors.Is(err, auth.ErrBusy):
 		return "busy"

@@ -166,7 +166,8 @@ func TestLogin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := auth.Session{ID: "s1", Principal: auth.Principal{Account: "ann", AccountID: "1", Role: auth.Operator, SessionID: "s1"},
+	operator, _ := auth.PredefinedPrivileges(auth.Operator)
+	want := auth.Session{ID: "s1", Principal: auth.Principal{Account: "ann", AccountID: "1", Role: auth.Operator, SessionID: "s1", Privileges: operator},
 		Listener: "bmc1", Source: here, Context: "script", Created: s.Created, LastUsed: s.LastUsed, Idle: 30 * time.Minute}
 	wantEqual(t, "session", s, want)
 	found, err := h.Lookup("bmc1", at.Token.Reveal())
@@ -184,7 +185,7 @@ func TestLogin(t *testing.T) {
 	}
 	p, err := h.Check(ctx, attempt("ann", good))
 	wantErr(t, "basic", err, nil)
-	wantEqual(t, "principal", p, auth.Principal{Account: "ann", AccountID: "1", Role: auth.Operator})
+	wantEqual(t, "principal", p, auth.Principal{Account: "ann", AccountID: "1", Role: auth.Operator, Privileges: operator})
 	h.wantHashes(t, "four times the same password", 1)
 
 	again := attempt("ann", good)

@@ -7,7 +7,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"net/netip"
 	"sync"
@@ -23,16 +22,21 @@ const wrongFor = time.Minute
 // digest is a keyed hash of what somebody claims; the key lives as long as the process.
 type digest [sha256.Size]byte
 
-// A verdict is what came of one check of a password.
+// A verdict is what came of one check of a password or certificate.
 type verdict struct {
-	account account.Account // where err is nil
-	cached  bool            // proven before: nothing was hashed
-	reason  string          // for the operator only
-	err     error
+	account    account.Account  // where err is nil
+	privileges auth.Privileges  // of its role now, where err is nil
+	name       auth.AccountName // whom a certificate names, as far as it is known
+	cached     bool             // nothing new was found out, nor has to be recorded
+	reason     string           // for the operator only
+	err        error
 }
 
 func (v verdict) principal() auth.Principal {
-	return auth.Principal{Account: v.account.Name, AccountID: v.account.ID, Role: v.account.Role}
+	return auth.Principal{
+		Account: v.account.Name, AccountID: v.account.ID, Role: v.account.Role,
+		Privileges: v.privileges, MustChangePassword: v.account.MustChangePassword,
+	}
 }
 
 // A proof says that a password, known by its digest, is the account's.
@@ -77,9 +81,12 @@ type checker struct {
 	active  int // flights that have not landed
 }
 
+// A wrongSecret was judged once. It is refused unjudged until until, and counted
+// towards a lockout once, whenever it comes again.
 type wrongSecret struct {
-	name  digest
-	until time.Time
+	name    digest
+	until   time.Time
+	counted time.Time
 }
 
 func newChecker(c Config) *checker {
@@ -207,7 +214,7 @@ func (k *checker) fly(f *flight, fs *failures, nameSum digest) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	defer close(f.done)
-	f.v = v
+	f.v = v.verdict
 	k.unlist(f)
 	k.active--
 	fs.pending--
@@ -225,12 +232,13 @@ func (k *checker) fly(f *flight, fs *failures, nameSum digest) {
 		k.proofs[f.name] = proof{account: v.account, secret: f.secret}
 		return
 	}
-	k.wrong.add(f.secret, wrongSecret{name: nameSum, until: now.Add(wrongFor)})
+	v.wrong.name = nameSum
+	k.wrong.add(f.secret, v.wrong)
 }
 
 // inSlot waits for a slot and judges in it. It reports whether it judged at all.
-func (k *checker) inSlot(f *flight) (verdict, bool) {
-	givenUp := verdict{err: auth.ErrUnavailable, reason: "given up"}
+func (k *checker) inSlot(f *flight) (judged, bool) {
+	givenUp := judged{verdict: verdict{err: auth.ErrUnavailable, reason: "given up"}}
 	select {
 	case k.slots <- struct{}{}:
 		defer func() { <-k.slots }()
@@ -245,33 +253,12 @@ func (k *checker) inSlot(f *flight) (verdict, bool) {
 	if !f.started {
 		return givenUp, false
 	}
-	return k.judge(f.name, f.password)
-}
-
-// judge reads the account and hashes, whatever the account is like.
-func (k *checker) judge(name auth.AccountName, password auth.Secret) (verdict, bool) {
-	a, err := account.Account{}, error(account.ErrNotFound)
-	if account.CheckName(name) == nil {
-		a, err = k.accounts.Account(k.stop, name)
+	v, err := k.judge(f)
+	if err != nil {
+		err = fmt.Errorf("authority: %w: check a password: %w", auth.ErrUnavailable, err)
+		return judged{verdict: verdict{err: err, reason: "store failed"}}, false
 	}
-	if err != nil && !errors.Is(err, account.ErrNotFound) {
-		return verdict{err: fmt.Errorf("authority: %w: read account: %w", auth.ErrUnavailable, err), reason: "store failed"}, false
-	}
-	hash, reason := a.Hash, "wrong password"
-	switch {
-	case err != nil:
-		hash, reason = account.FakeHash(), "unknown account"
-	case !a.Enabled:
-		reason = "account disabled"
-	}
-	if s := password.Reveal(); len(s) > account.MaxPassword {
-		password = auth.NewSecret(s[:account.MaxPassword]) // as much work as for the longest; wrong in any case
-		hash = account.FakeHash()
-	}
-	if !k.hashes(hash, password) || err != nil || !a.Enabled {
-		return verdict{err: auth.ErrBadCredentials, reason: reason}, true
-	}
-	return verdict{account: a}, true
+	return v, true
 }
 
 // forget drops what is known of the passwords of an account: proof, wrong secrets,
