@@ -41,6 +41,30 @@ func ExampleHandler() {
 }
 
 // Log in to a device, use the login, log out.
+// A resource server behind the logins: it decides by privilege, answers with
+// tagged resources, and leaves the query parameters to Query.
+func ExampleQuery() {
+	roles := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller, _ := auth.PrincipalFrom(r.Context())
+		if !redfish.Privileged("Role", r.Method, caller, false) {
+			redfish.WriteError(w, r, auth.ErrForbidden)
+			return
+		}
+		body, tag := redfish.Tagged(redfish.Encode(map[string]string{
+			"@odata.id": r.URL.Path, "@odata.type": "#Role.v1_3_3.Role", "Id": "Operator", "Name": "Operator Role",
+		}))
+		redfish.ServeResource(w, r, "GET, HEAD", body, tag)
+	})
+	h := redfish.Query(roles)
+
+	r := httptest.NewRequest("GET", "/redfish/v1/AccountService/Roles/Operator?$select=Id", nil)
+	r = r.WithContext(auth.WithPrincipal(r.Context(), auth.Principal{Account: "joe", Role: auth.ReadOnly, Privileges: auth.MayLogIn}))
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	fmt.Println(w.Code, w.Body)
+	// Output: 200 {"@odata.id":"/redfish/v1/AccountService/Roles/Operator","@odata.type":"#Role.v1_3_3.Role","Id":"Operator","@odata.etag":"\"247ef56026c5b47d\""}
+}
+
 func ExampleDevice() {
 	bmc := httptest.NewTLSServer(mustHandler())
 	defer bmc.Close()

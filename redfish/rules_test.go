@@ -418,6 +418,22 @@ func TestSessionsByPrivilege(t *testing.T) {
 	}
 }
 
+// A role that may not even change itself can give its token back.
+func TestLogoutWithoutPrivileges(t *testing.T) {
+	t.Parallel()
+	f := newFace(t)
+	f.auth.custom = map[auth.Role]auth.Privileges{"guest": auth.MayLogIn}
+	f.auth.roles["guest"] = "guest"
+	token, path := f.login("guest")
+	_, other := f.login("guest")
+	if w := f.ask("DELETE", other, "", "X-Auth-Token: "+token); w.Code != 403 {
+		t.Errorf("another session of the account: %d, want 403", w.Code)
+	}
+	if w := f.ask("DELETE", path, "", "X-Auth-Token: "+token); w.Code != 204 {
+		t.Errorf("its own session: %d, want 204", w.Code)
+	}
+}
+
 func TestProblemsOfTheRules(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

@@ -127,7 +127,8 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, p auth.Princip
 	if err != nil {
 		return sessionError(err, id)
 	}
-	if !Privileged("Session", r.Method, p, sameAccount(p, s.Principal)) {
+	// Whoever holds a token may give it back, with whatever privileges.
+	if ending := r.Method == http.MethodDelete && p.SessionID == id; !ending && !Privileged("Session", r.Method, p, sameAccount(p, s.Principal)) {
 		return auth.ErrForbidden
 	}
 	if r.Method != http.MethodDelete {
