@@ -32,6 +32,9 @@ func (t *Tree) types() []string {
 	types := []string{ // of the resources that the session service serves
 		"SessionService.v1_2_0", "SessionCollection", "Session.v1_8_0", "Message.v1_1_1",
 	}
+	if t.living { // what comes and goes
+		types = append(types, "EventDestination.v1_16_0", "Event.v1_13_0", "Task.v1_7_4")
+	}
 	for _, f := range t.files {
 		if f.media != mediaJSON {
 			continue

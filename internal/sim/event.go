@@ -54,6 +54,7 @@ type occurrence struct {
 	group     *int64 // EventGroupId
 	eventID   string // EventId, "": the event's own number
 	when      string // "": now
+	notFor    *subscription
 }
 
 // An event is an occurrence with its number. It is never changed.
@@ -107,7 +108,7 @@ func (e *events) publish(o occurrence) {
 	}
 	e.ring = append(e.ring, ev)
 	for _, s := range e.subscriptions {
-		if s.filter.takes(&o) {
+		if s != o.notFor && s.filter.takes(&o) {
 			e.enqueue(s, ev)
 		}
 	}
@@ -145,6 +146,10 @@ func (e *events) settings() eventSettings {
 // resourceEvent tells that a resource came, changed or went. The type is that
 // of a resource that is not in the tree.
 func (e *events) resourceEvent(kind, uri, resource string) {
+	e.publish(resourceOccurrence(kind, uri, resource))
+}
+
+func resourceOccurrence(kind, uri, resource string) occurrence {
 	o := occurrence{kind: kind, origin: uri, resource: resource}
 	switch kind {
 	case eventResourceAdded:
@@ -154,7 +159,7 @@ func (e *events) resourceEvent(kind, uri, resource string) {
 	default:
 		o.messageID, o.message = resourceRegistry+"ResourceChanged", "One or more resource properties have changed."
 	}
-	e.publish(o)
+	return o
 }
 
 // The wire form of events: Event v1_13_0, one record each. EventType and

@@ -25,7 +25,7 @@ const (
 	maxBackoff    = 1 << 5      // times the interval
 	maxPushWait   = time.Hour   // between two attempts
 	maxRetries    = 100         // DeliveryRetryAttempts
-	minPushWait   = time.Second // an interval of 0 would be a busy loop
+	minPushWait   = time.Second // the same, where there is no last one
 )
 
 // A destination is where events are pushed to.
@@ -116,7 +116,10 @@ func (e *events) attempts(ctx context.Context, s *subscription, body []byte) boo
 			e.log.LogAttrs(ctx, slog.LevelDebug, "event not delivered", slog.String("subscription", s.id), slog.Any("error", withoutURL(err)))
 			return false
 		}
-		wait := min(max(set.interval*backoff, minPushWait), maxPushWait)
+		wait := min(set.interval*backoff, maxPushWait)
+		if forever {
+			wait = max(wait, minPushWait)
+		}
 		if to.policy == retryForeverWithBackoff {
 			backoff = min(backoff*2, maxBackoff)
 		}

@@ -17,6 +17,7 @@ import (
 // be long; lists are read at every event.
 const (
 	maxEventBody   = 64 << 10
+	maxTestEvent   = 8 << 10 // it stays, for streams that come back
 	maxListed      = 32
 	maxPushHeaders = 16
 	maxHeaderValue = 4 << 10
@@ -67,6 +68,9 @@ func (d *Device) eventEndpoint(path string) endpoint {
 // subscribe makes a destination that events are pushed to. Whether anybody
 // listens there is not looked at.
 func (d *Device) subscribe(w http.ResponseWriter, r *http.Request, _ string) error {
+	if !d.events.settings().enabled {
+		return eventsDisabled()
+	}
 	raw, err := readObject(w, r)
 	if err != nil {
 		return err
@@ -95,8 +99,14 @@ func (d *Device) subscribe(w http.ResponseWriter, r *http.Request, _ string) err
 	if err := d.events.add(s, s.body, nil); err != nil {
 		return err
 	}
-	d.events.resourceEvent(eventResourceAdded, s.path, "")
+	o := resourceOccurrence(eventResourceAdded, s.path, "EventDestination")
+	o.notFor = s // its listener asked for more than an echo
+	d.events.publish(o)
 	return d.created(w, r, s.path)
+}
+
+func eventsDisabled() error {
+	return &redfish.Problem{Status: http.StatusServiceUnavailable, Key: "ServiceDisabled", Args: []string{eventsPath}}
 }
 
 // created answers with a resource that has just been made.
@@ -155,11 +165,8 @@ func readFilter(b *redfish.Body, raw []byte) filter {
 		severities: b.Strings("Severities", maxListed), notRegistries: b.Strings("ExcludeRegistryPrefixes", maxListed),
 		notMessages: b.Strings("ExcludeMessageIds", maxListed), subordinate: truth(b.Bool("SubordinateResources")),
 	}
-	known := []string{
-		eventStatusChange, eventResourceUpdated, eventResourceAdded, eventResourceRemoved, eventAlert, "MetricReport", eventOther,
-	}
 	for _, k := range f.kinds {
-		if !slices.Contains(known, k) {
+		if !slices.Contains(eventTypes, k) {
 			b.Fail("PropertyValueNotInList", "EventTypes", shorten(k), "EventTypes")
 		}
 	}
@@ -170,6 +177,11 @@ func readFilter(b *redfish.Body, raw []byte) filter {
 		}
 	}
 	return f
+}
+
+// eventTypes are all that there are (Event v1_13_0), used here or not.
+var eventTypes = []string{
+	eventStatusChange, eventResourceUpdated, eventResourceAdded, eventResourceRemoved, eventAlert, "MetricReport", eventOther,
 }
 
 // readReferences reads an array of references to resources.
@@ -312,18 +324,21 @@ func (d *Device) resume(w http.ResponseWriter, r *http.Request, path string) err
 // submitTestEvent sends an event that is what the caller says, or where he says
 // nothing, the standard one.
 func (d *Device) submitTestEvent(w http.ResponseWriter, r *http.Request, _ string) error {
-	b, err := redfish.ReadAction(w, r, maxEventBody, "EventService.SubmitTestEvent")
+	b, err := redfish.ReadAction(w, r, maxTestEvent, "EventService.SubmitTestEvent")
 	if err != nil {
 		return err
 	}
 	o := occurrence{kind: eventOther, messageID: resourceRegistry + "TestMessage", message: "Test message.", args: b.Strings("MessageArgs", maxListed)}
 	for name, field := range map[string]*string{
-		"EventType": &o.kind, "EventId": &o.eventID, "EventTimestamp": &o.when, "Message": &o.message,
+		"EventId": &o.eventID, "EventTimestamp": &o.when, "Message": &o.message,
 		"MessageId": &o.messageID, "OriginOfCondition": &o.origin,
 	} {
 		if v := b.String(name); v != nil {
 			*field = *v
 		}
+	}
+	if v := b.OneOf("EventType", eventTypes...); v != nil {
+		o.kind = *v
 	}
 	o.group = b.Int("EventGroupId", 0, 1<<53)
 	for _, name := range []string{"Severity", "MessageSeverity"} { // the later one is the newer

@@ -29,10 +29,10 @@ func (d *Device) stream(w http.ResponseWriter, r *http.Request, path string) err
 	switch {
 	case !accepts(r, mediaStream) && !strings.Contains(r.Header.Get("Accept"), "text/*"):
 		return &redfish.Problem{Status: http.StatusNotAcceptable, Key: "HeaderInvalid", Args: []string{"Accept"}}
-	case r.URL.RawQuery != "":
-		return &redfish.Problem{Status: http.StatusNotImplemented, Key: "QueryParameterUnsupported", Args: []string{queryName(r)}}
 	case !flushes(w): // somebody collects the answer, which never ends
 		return &redfish.Problem{Status: http.StatusBadRequest, Key: "QueryNotSupportedOnResource"}
+	case !d.events.settings().enabled:
+		return eventsDisabled()
 	}
 	s := &subscription{wake: make(chan struct{}, 1)}
 	if p, ok := auth.PrincipalFrom(r.Context()); ok {
@@ -114,11 +114,6 @@ func missedBy(r *http.Request) func(*event) bool {
 		return nil
 	}
 	return func(ev *event) bool { return ev.id > last }
-}
-
-func queryName(r *http.Request) string {
-	name, _, _ := strings.Cut(r.URL.RawQuery, "=")
-	return shorten(name)
 }
 
 // flushes reports whether what is written to w can be sent on at once.

@@ -203,7 +203,7 @@ func (ts *tasks) advance(now time.Time) (due []*task) {
 		if t.state != taskRunning || t.percent == 100 {
 			continue
 		}
-		percent := min(max(int(now.Sub(t.begun)*100/t.length), 0), 100)
+		percent := int(min(max(100*now.Sub(t.begun).Seconds()/t.length.Seconds(), 0), 100))
 		switch {
 		case percent == 100:
 			due = append(due, t)
