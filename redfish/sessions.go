@@ -128,7 +128,8 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, p auth.Princip
 		return sessionError(err, id)
 	}
 	// Whoever holds a token may give it back, with whatever privileges.
-	if ending := r.Method == http.MethodDelete && p.SessionID == id; !ending && !Privileged("Session", r.Method, p, sameAccount(p, s.Principal)) {
+	back := r.Method == http.MethodDelete && p.SessionID == id
+	if !back && !Privileged("Session", r.Method, p, sameAccount(p, s.Principal)) {
 		return auth.ErrForbidden
 	}
 	if r.Method != http.MethodDelete {
