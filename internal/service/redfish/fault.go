@@ -50,7 +50,7 @@ func fault(err error, uri string) error {
 	case admin.Refused:
 		return rf.Forbidden(sentence(e.Message), e)
 	case admin.Unavailable:
-		return rf.Refuse(http.StatusServiceUnavailable, "", 0, errors.Join(auth.ErrUnavailable, e))
+		return rf.Refuse(http.StatusServiceUnavailable, "", 0, e)
 	}
 	return e
 }
