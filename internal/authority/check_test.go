@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
 )
 
 // slow makes every hash wait for a value from the channel it returns, and answer it.
@@ -116,7 +117,7 @@ func TestChangeLiftsTheLimit(t *testing.T) {
 		h.Check(t.Context(), attempt("ann", wrong(i)))
 		h.Check(t.Context(), attempt("root", wrong(i)))
 	}
-	wantErr(t, "change", h.accounts.SetRole(t.Context(), "ann", auth.ReadOnly, ""), nil)
+	wantErr(t, "change", h.change(t.Context(), account.Change{Role: new(auth.ReadOnly)}, ""), nil)
 	h.hashed.Store(0)
 	_, err := h.Check(t.Context(), attempt("ann", good))
 	wantErr(t, "the changed account", err, nil)
@@ -218,7 +219,7 @@ func TestChangeDuringFlight(t *testing.T) {
 		answers := h.slow()
 		before := h.asked(t.Context(), good)
 		synctest.Wait()
-		wantErr(t, "change", h.accounts.SetRole(t.Context(), "ann", auth.ReadOnly, ""), nil)
+		wantErr(t, "change", h.change(t.Context(), account.Change{Role: new(auth.ReadOnly)}, ""), nil)
 		after := h.asked(t.Context(), good)
 		synctest.Wait()
 		answers <- true
@@ -240,7 +241,7 @@ func TestStaleProof(t *testing.T) {
 		answers := h.slow()
 		before := h.asked(t.Context(), good)
 		synctest.Wait()
-		wantErr(t, "change", h.accounts.SetRole(t.Context(), "ann", auth.ReadOnly, ""), nil)
+		wantErr(t, "change", h.change(t.Context(), account.Change{Role: new(auth.ReadOnly)}, ""), nil)
 		answers <- true
 		wantErr(t, "before", <-before, nil)
 		go func() { answers <- true }()

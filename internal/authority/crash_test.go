@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/audit"
 )
 
@@ -67,7 +68,7 @@ func serveUntilKilled(dir string) {
 	roles := []auth.Role{auth.Operator, auth.ReadOnly}
 	for i := 0; ; i++ {
 		say("changing", "ann")
-		if err := h.accounts.SetRole(ctx, "ann", roles[i%2], ""); err != nil {
+		if err := h.change(ctx, account.Change{Role: new(roles[i%2])}, ""); err != nil {
 			panic(err)
 		}
 		say("changed", "ann")

@@ -100,7 +100,7 @@ func TestCreateRacesChange(t *testing.T) {
 	roles := []auth.Role{auth.Operator, auth.ReadOnly}
 	all.Go(func() {
 		for i := range 10 {
-			if err := accounts.SetRole(t.Context(), "ann", roles[i%2], fmt.Sprint(i, "-1")); err != nil {
+			if _, err := accounts.Change(t.Context(), "ann", account.Change{Role: &roles[i%2]}, fmt.Sprint(i, "-1")); err != nil {
 				t.Error(err)
 			}
 		}
