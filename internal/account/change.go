@@ -141,21 +141,3 @@ func (s *Service) compare(ctx context.Context, p *newPassword, a Account) error 
 	p.against = a.Hash
 	return nil
 }
-
-// SetPassword is a Change of the password.
-func (s *Service) SetPassword(ctx context.Context, name auth.AccountName, password auth.Secret, keep string) error {
-	_, err := s.Change(ctx, name, Change{Password: &password}, keep)
-	return err
-}
-
-// SetRole is a Change of the role.
-func (s *Service) SetRole(ctx context.Context, name auth.AccountName, role auth.Role, keep string) error {
-	_, err := s.Change(ctx, name, Change{Role: &role}, keep)
-	return err
-}
-
-// SetEnabled is a Change of the state.
-func (s *Service) SetEnabled(ctx context.Context, name auth.AccountName, enabled bool) error {
-	_, err := s.Change(ctx, name, Change{Enabled: &enabled}, "")
-	return err
-}

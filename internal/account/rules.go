@@ -82,6 +82,3 @@ func (r Rules) CheckPassword(p auth.Secret) error {
 func (r Rules) badLength() error {
 	return fmt.Errorf("%w: it must have %d to %d characters", ErrPasswordLength, r.Min, r.Max)
 }
-
-// CheckPassword is that of the default rules.
-func CheckPassword(p auth.Secret) error { return DefaultRules().CheckPassword(p) }
