@@ -102,9 +102,4 @@ var areas = []area{
 		"/redfish/v1/CompositionService/ResourceZones/**",
 		"/redfish/v1/UpdateService/**",
 	}},
-	{"roles", auth.ConfigureManager, []string{"/redfish/v1/AccountService/Roles/**"}},
-	{"users", auth.ConfigureUsers, []string{
-		"/redfish/v1/AccountService/**",
-		"/redfish/v1/Managers/*/RemoteAccountService/**",
-	}},
 }
