@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -199,8 +200,16 @@ func TestCRLSurvives(t *testing.T) {
 
 // A shelf answers each URL with what lies there.
 type shelf struct {
-	texts map[string][]byte
 	asked atomic.Int32
+	mu    sync.Mutex // guards texts
+	texts map[string][]byte
+}
+
+// put lays something there; nil takes it away.
+func (f *shelf) put(url string, text []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.texts[url] = text
 }
 
 func (f *shelf) fetch(ctx context.Context, method, url, contentType string, body []byte) ([]byte, error) {
@@ -208,7 +217,9 @@ func (f *shelf) fetch(ctx context.Context, method, url, contentType string, body
 	if _, ok := ctx.Deadline(); !ok || method != "GET" || contentType != "" || body != nil {
 		return nil, errors.New("not asked as agreed")
 	}
-	if text, ok := f.texts[url]; ok {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if text := f.texts[url]; text != nil {
 		return text, nil
 	}
 	return nil, errors.New("connection refused")
@@ -229,7 +240,7 @@ func TestCRLByURL(t *testing.T) {
 	}
 	ca := add(t, s, trust.NewCA{Text: root.pem(), CRLURL: "http://ca/good"})
 	wantJudged(t, s, trust.ErrRevoked, ann)
-	f.texts["http://ca/good"] = root.crl(t, 2)
+	f.put("http://ca/good", root.crl(t, 2))
 	must(t, s.FetchCRL(t.Context(), ca.ID))
 	wantJudged(t, s, nil, ann)
 	before := s.Generation()
@@ -269,15 +280,15 @@ func TestRun(t *testing.T) {
 			}
 		}
 		asked(1) // by Add
-		f.texts["http://ca/crl"] = list(2)
+		f.put("http://ca/crl", list(2))
 		time.Sleep(2*time.Hour + time.Minute)
 		asked(2) // after half of its time
-		delete(f.texts, "http://ca/crl")
+		f.put("http://ca/crl", nil)
 		time.Sleep(time.Hour - 30*time.Second)
 		asked(3)
 		time.Sleep(3 * time.Minute)
 		asked(5) // after one minute and two more
-		f.texts["http://ca/crl"] = list(3)
+		f.put("http://ca/crl", list(3))
 		time.Sleep(4 * time.Minute)
 		asked(6)
 		if ca, err := s.CA(ca.ID); err != nil || ca.CRL.Number != "3" {

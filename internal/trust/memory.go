@@ -15,7 +15,9 @@ import (
 // It passes the suite of every other Store. The zero MemoryStore is empty.
 type MemoryStore struct {
 	// Account tells whether the account with an id is still there, and what it is
-	// called. It is set before the first use; nil = every one is, by its id.
+	// called. It is set before the first use; nil = every one is, by its id. It is
+	// called with the store locked, so whoever holds a lock that it takes must not
+	// call the store.
 	Account func(id string) (auth.AccountName, bool)
 
 	mu    sync.Mutex // guards what follows

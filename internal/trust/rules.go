@@ -123,9 +123,10 @@ func checkIssuer(c *x509.Certificate) error {
 
 // checkNew judges all of n but its certificate.
 func checkNew(n NewCA) error {
-	for what, text := range map[string]string{"listener": n.Listener, "family": n.Family, "name": n.Name} {
+	for i, text := range []string{n.Listener, n.Family, n.Name} {
 		if len(text) > maxNameLen || !utf8.ValidString(text) || slices.ContainsFunc([]rune(text), isControl) {
-			return fmt.Errorf("%w: the %s must be text of at most %d bytes", ErrSetting, what, maxNameLen)
+			return fmt.Errorf("%w: the %s must be text of at most %d bytes",
+				ErrSetting, []string{"listener", "family", "name"}[i], maxNameLen)
 		}
 	}
 	switch n.OCSP {
