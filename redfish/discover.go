@@ -17,6 +17,7 @@ type rootView struct {
 	known    bool   // false: the root wants credentials or cannot be understood
 	service  string // path of the SessionService; "" = not named
 	sessions string // path of the session collection; "" = not named
+	events   string // path of the EventService; "" = not named
 	links    []string
 	context  bool // sessions keep a Context
 }
@@ -64,6 +65,7 @@ func viewRoot(o object, p Profile) rootView {
 		known:    true,
 		service:  resolve(o.sub("SessionService").text("@odata.id")),
 		sessions: resolve(o.sub("Links").sub("Sessions").text("@odata.id")),
+		events:   resolve(o.sub("EventService").text("@odata.id")),
 		context:  p.KeepsContext || atLeast(o.text("RedfishVersion"), 1, 16),
 	}
 	for _, name := range []string{"Systems", "Chassis", "Managers"} {

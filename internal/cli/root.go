@@ -67,7 +67,7 @@ func (a *app) root() *cobra.Command {
 	complete(root, "log-format", "text", "json")
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.simCommand(),
-		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(), a.sessionsCommand(), a.execCommand(), a.eachCommand(), a.leakcheckCommand(),
+		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(), a.sessionsCommand(), a.execCommand(), a.eachCommand(), a.listenCommand(), a.leakcheckCommand(),
 		a.targetCommand(), a.accountCommand(), a.roleCommand(), a.caCommand(), a.listenerCommand(), a.auditCommand(),
 		a.versionCommand(), exitStatusTopic(),
 	)
