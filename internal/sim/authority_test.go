@@ -234,6 +234,7 @@ func TestConfigErrors(t *testing.T) {
 		"no password":     {User: "root"},
 		"same name twice": {User: "root", Password: pw, Accounts: []Account{{Name: "root", Password: pw, Role: auth.ReadOnly}}},
 		"no role":         {User: "root", Password: pw, Accounts: []Account{{Name: "x", Password: pw}}},
+		"no URI's name":   {User: "ro/ot", Password: pw},
 		"negative idle":   {User: "root", Password: pw, Idle: -1},
 		"lockout":         {User: "root", Password: pw, Lockout: -1},
 		"lockout time":    {User: "root", Password: pw, LockoutFor: -1},

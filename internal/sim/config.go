@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/account"
 )
 
 // Defaults of a Config.
@@ -107,6 +108,9 @@ func (c *Config) check() error {
 	case c.LockoutFor < 0:
 		return fmt.Errorf("sim: lockout for %v is negative", c.LockoutFor)
 	}
+	if c.MustChangePassword && !c.Tree.living {
+		return errors.New("sim: a mockup has no account whose password could be changed")
+	}
 	seen := make(map[auth.AccountName]bool)
 	for _, a := range c.accounts() {
 		switch {
@@ -116,6 +120,9 @@ func (c *Config) check() error {
 			return fmt.Errorf("sim: account %q: role %q is not Administrator, Operator or ReadOnly", a.Name, a.Role)
 		case seen[a.Name]:
 			return fmt.Errorf("sim: account %q is given twice", a.Name)
+		}
+		if err := account.CheckName(a.Name); err != nil { // it stands in a URI
+			return fmt.Errorf("sim: account %q: %w", a.Name, err)
 		}
 		seen[a.Name] = true
 	}

@@ -108,9 +108,6 @@ func (d *Device) Close() {
 	d.events.close()
 }
 
-// Close is that of a Device.
-func (m *Machine) Close() { m.device.Close() }
-
 // Stats are a device's counters since it was switched on.
 type Stats struct {
 	Sessions int   // living now

@@ -38,6 +38,9 @@ func NewMachine(cfg MachineConfig) (*Machine, error) {
 // ServeHTTP answers for the resources.
 func (m *Machine) ServeHTTP(w http.ResponseWriter, r *http.Request) { m.device.serve(w, r) }
 
+// Close ends its event streams and the deliveries of events; see Device.Close.
+func (m *Machine) Close() { m.device.Close() }
+
 // Root returns the service root as the machine itself would serve it, a JSON object.
 func (m *Machine) Root() []byte { return m.device.root() }
 

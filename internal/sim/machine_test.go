@@ -39,6 +39,7 @@ func TestMachine(t *testing.T) {
 	}{
 		{"open document", "GET", "/redfish/v1/", "", 0, 200},
 		{"read", "GET", systemPath, "", auth.MayLogIn, 200},
+		{"read without Login", "GET", systemPath, "", auth.ConfigureSelf, 403},
 		{"write by nobody", "PATCH", systemPath, `{"AssetTag":"x"}`, 0, 403},
 		{"write by a reader", "PATCH", systemPath, `{"AssetTag":"x"}`, auth.MayLogIn, 403},
 		{"reset by an operator", "POST", reset, `{"ResetType":"ForceOff"}`, operator, 204},

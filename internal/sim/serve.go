@@ -114,13 +114,14 @@ func (d *Device) alias(path string) endpoint {
 }
 
 // mayCall is the whole privilege model of the resources, in short
-// (DSP0266 1.20.0, 13.3.10): everybody reads, ConfigureComponents changes what
+// (DSP0266 1.20.0, 13.3.10): Login reads, ConfigureComponents changes what
 // belongs to systems, chassis and virtual media, ConfigureManager everything.
 func mayCall(r *http.Request, path string) bool {
-	switch {
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		return true
-	case may(r, auth.ConfigureManager):
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		_, known := auth.PrincipalFrom(r.Context())
+		return !known || may(r, auth.MayLogIn) // nobody known: an open URI
+	}
+	if may(r, auth.ConfigureManager) {
 		return true
 	}
 	return may(r, auth.ConfigureComponents) && (within(path, rootPath+"/Systems") || within(path, rootPath+"/Chassis") ||
