@@ -30,31 +30,15 @@ func (k *checker) judge(f *flight) (judged, error) {
 	if err != nil && !errors.Is(err, account.ErrNotFound) {
 		return judged{}, err
 	}
-	known := err == nil
-	right := k.matches(a, known, f.password)
+	hash := a.Hash
+	if err != nil {
+		hash = account.FakeHash()
+	}
+	right := k.hashes(hash, f.password) && err == nil
 	if right && a.Enabled && !a.IsLocked(now) {
 		return judged{verdict: verdict{account: k.settled(a, f.password, now)}}, nil
 	}
 	return k.refuse(f, a, right, rules, now)
-}
-
-// matches hashes once for an account whose hash is one of ours, and for one that
-// does not exist. A hash that was made elsewhere may be quicker to check; the time
-// that takes must not tell that there is such an account.
-func (k *checker) matches(a account.Account, known bool, password auth.Secret) bool {
-	if s := password.Reveal(); len(s) > account.MaxPassword {
-		password = auth.NewSecret(s[:account.MaxPassword]) // as much work as for the longest; wrong in any case
-		known = false
-	}
-	if !known {
-		k.hashes(account.FakeHash(), password)
-		return false
-	}
-	right := k.hashes(a.Hash, password)
-	if !right && account.NeedsRehash(a.Hash) {
-		k.hashes(account.FakeHash(), password)
-	}
-	return right
 }
 
 // settled does what a good password is the occasion for: failures are forgotten, and

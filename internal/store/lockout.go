@@ -11,17 +11,22 @@ import (
 
 // NoteFailure implements account.Store. A count alone leaves no outbox row: every
 // node counts in the row of the account itself, and whoever guesses passwords must
-// not fill the outbox.
+// not fill the outbox. Where there is nothing to count as much is written, so that
+// the time it takes tells nobody which accounts there are, or are locked.
 func (s *Store) NoteFailure(ctx context.Context, id string, at time.Time, r account.Rules) (locked bool, until time.Time, err error) {
 	if r.Threshold == 0 {
 		return false, time.Time{}, nil
 	}
+	known := true
 	err = s.write(ctx, func(tx *sql.Tx) error {
-		locked, until = false, time.Time{}
 		n, err := countFailure(ctx, tx, id, at, r.ResetAfter)
 		if errors.Is(err, sql.ErrNoRows) {
 			a, err := scanAccount(tx.QueryRowContext(ctx, `select `+accountColumns+` from account where id = ?`, id))
+			if known = !errors.Is(err, account.ErrNotFound); known && err != nil {
+				return err
+			}
 			locked, until = a.Locked, a.LockedUntil
+			_, err = tx.ExecContext(ctx, `update counter set value = value + 1 where name = 'uncounted failures'`)
 			return err
 		}
 		if err != nil || n < r.Threshold {
@@ -33,6 +38,9 @@ func (s *Store) NoteFailure(ctx context.Context, id string, at time.Time, r acco
 		}
 		return s.lock(ctx, tx, id, until, at)
 	})
+	if err == nil && !known {
+		err = account.ErrNotFound
+	}
 	return locked, until, err
 }
 

@@ -47,3 +47,7 @@ create trigger session_ended after delete on session begin
     update account  set sessions = sessions - 1 where id = old.account_id;
     update listener set sessions = sessions - 1 where name = old.listener;
 end;
+
+-- Raised where a wrong password counts for no account, to no other end than that
+-- something is written.
+insert into counter (name, value) values ('uncounted failures', 0);
