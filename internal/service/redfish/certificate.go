@@ -213,14 +213,17 @@ func (c *call) matchOne(uri, usage, id string, all []admin.Certificate) error {
 // parent is the URI of the collection that the resource is in.
 func (c *call) parent() string { return c.path[:strings.LastIndexByte(c.path, '/')] }
 
-// readCertificate reads the certificate that a POST brings.
+// readCertificate reads the certificate that a POST brings. Until the desk has
+// looked at it, it may be a private key by mistake, which no answer repeats.
 func (c *call) readCertificate() (text string, err error) {
 	b, err := c.body()
 	if err != nil {
 		return "", err
 	}
 	b.Require("CertificateString", "CertificateType")
-	text = deref(b.String("CertificateString"))
+	if secret := b.Secret("CertificateString"); secret != nil {
+		text = secret.Reveal()
+	}
 	b.OneOf("CertificateType", "PEM")
 	return text, b.Err()
 }

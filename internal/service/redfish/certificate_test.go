@@ -139,6 +139,7 @@ func TestTrustedCertificates(t *testing.T) {
 			{"another kind", "root", "POST", list, strings.Replace(good, `"PEM"`, `"PKCS7"`, 1), 400, "PropertyValueNotInList"},
 			{"no certificate", "root", "POST", list, certBody("hello"), 400, "PropertyValueError"},
 			{"a key", "root", "POST", list, certBody(keyPEM), 400, "PropertyValueError"},
+			{"a key in a list", "root", "POST", list, `{"CertificateString":["c2VjcmV0"],"CertificateType":"PEM"}`, 400, "PropertyValueTypeError"},
 			{"unknown", "root", "POST", list, strings.Replace(good, "{", `{"Bogus":1,`, 1), 400, "PropertyUnknown"},
 			{"good", "root", "POST", list, good, 201, ""},
 			{"again", "root", "POST", list + "/Members", good, 409, "ResourceAlreadyExists"},
