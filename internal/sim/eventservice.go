@@ -116,8 +116,7 @@ func (d *Device) created(w http.ResponseWriter, r *http.Request, path string) er
 		return missing(path)
 	}
 	w.Header().Set("Location", path)
-	setHeader(w, "ETag", f.etag)
-	d.write(w, r, http.StatusCreated, mediaJSON, d.render(path, f))
+	redfish.WriteResource(w, r, http.StatusCreated, d.render(path, f), f.etag)
 	return nil
 }
 
@@ -256,8 +255,7 @@ func (d *Device) patchSubscription(w http.ResponseWriter, r *http.Request, path 
 	if f = d.events.change(path, f, p.resource); f == nil {
 		return &redfish.Problem{Status: http.StatusPreconditionFailed, Key: "PreconditionFailed"}
 	}
-	setHeader(w, "ETag", f.etag)
-	d.write(w, r, http.StatusOK, mediaJSON, d.render(path, f))
+	redfish.WriteResource(w, r, http.StatusOK, d.render(path, f), f.etag)
 	return nil
 }
 

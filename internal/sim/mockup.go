@@ -26,8 +26,7 @@ func (d *Device) mockPatch(w http.ResponseWriter, r *http.Request, at string) er
 	if err != nil {
 		return err
 	}
-	setHeader(w, "ETag", f.etag)
-	d.write(w, r, http.StatusOK, mediaJSON, d.render(at, f))
+	redfish.WriteResource(w, r, http.StatusOK, d.render(at, f), f.etag)
 	return nil
 }
 
@@ -78,8 +77,7 @@ func (d *Device) mockCreate(w http.ResponseWriter, r *http.Request, at string) e
 		return err
 	}
 	w.Header().Set("Location", "https://"+r.Host+uri)
-	setHeader(w, "ETag", f.etag)
-	d.write(w, r, http.StatusCreated, mediaJSON, f.body)
+	redfish.WriteResource(w, r, http.StatusCreated, f.body, f.etag)
 	return nil
 }
 

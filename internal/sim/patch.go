@@ -79,8 +79,7 @@ func (d *Device) patch(w http.ResponseWriter, r *http.Request, path string) erro
 		return err
 	}
 	d.events.resourceEvent(eventResourceUpdated, path, "")
-	setHeader(w, "ETag", f.etag)
-	d.write(w, r, http.StatusOK, mediaJSON, d.render(path, f))
+	redfish.WriteResource(w, r, http.StatusOK, d.render(path, f), f.etag)
 	return nil
 }
 

@@ -134,17 +134,18 @@ func (d *Device) read(w http.ResponseWriter, r *http.Request, path string) error
 	if f == nil { // deleted since
 		return missing(path)
 	}
-	if f.media == mediaJSON && !accepts(r, f.media) {
-		return &redfish.Problem{Status: http.StatusNotAcceptable, Key: "HeaderInvalid", Args: []string{"Accept"}}
-	}
 	body := d.render(path, f)
 	if f.media == mediaJSON {
-		if setHeader(w, "ETag", f.etag); matches(r.Header.Values("If-None-Match"), f.etag) {
-			w.WriteHeader(http.StatusNotModified)
-			return nil
-		}
+		redfish.ServeResource(w, r, w.Header().Get("Allow"), body, f.etag)
+		return nil
 	}
-	d.write(w, r, http.StatusOK, f.media, body)
+	h := w.Header()
+	h.Set("Content-Type", f.media)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	setHeader(w, "OData-Version", "4.0")
+	if r.Method != http.MethodHead {
+		w.Write(body) // an error here is the peer's going away
+	}
 	return nil
 }
 
@@ -168,30 +169,9 @@ func (d *Device) render(path string, f *file) []byte {
 	return body
 }
 
-// write sends a whole answer.
-func (d *Device) write(w http.ResponseWriter, r *http.Request, status int, media string, body []byte) {
-	h := w.Header()
-	h.Set("Content-Type", media)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	setHeader(w, "OData-Version", "4.0")
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-store")
-	}
-	if media == mediaJSON {
-		if link := describedBy(body); link != "" {
-			h.Set("Link", link)
-		}
-	}
-	w.WriteHeader(status)
-	if r.Method != http.MethodHead {
-		w.Write(body) // an error here is the peer's going away
-	}
-}
-
 // done is the answer to a change that has nothing to show.
 func (d *Device) done(w http.ResponseWriter) error {
-	setHeader(w, "OData-Version", "4.0")
-	w.WriteHeader(http.StatusNoContent)
+	redfish.WriteNoContent(w)
 	return nil
 }
 
@@ -220,31 +200,11 @@ func accepts(r *http.Request, media string) bool {
 	return false
 }
 
-// matches reports whether the value of a conditional header names the strong
-// tag. A value with anything in it that is no entity tag names nothing.
-func matches(fields []string, etag string) bool {
-	list := strings.TrimSpace(strings.Join(fields, ","))
-	if list == "*" {
-		return true
-	}
-	found := false
-	for item := range strings.SplitSeq(list, ",") {
-		item = strings.TrimSpace(item)
-		tag := strings.TrimPrefix(item, "W/")
-		if len(tag) < 2 || tag[0] != '"' || strings.IndexByte(tag[1:], '"') != len(tag)-2 {
-			return false
-		}
-		found = found || item == etag // strong comparison (RFC 9110, 8.8.3.2)
-	}
-	return found
-}
-
 // precondition checks If-Match against the file; the store is locked, so that
 // nothing comes between the check and the write. A file that is gone has none.
 func precondition(r *http.Request, f *file) error {
-	fields := r.Header.Values("If-Match")
-	if len(fields) == 0 || f == nil || matches(fields, f.etag) {
+	if f == nil {
 		return nil
 	}
-	return &redfish.Problem{Status: http.StatusPreconditionFailed, Key: "PreconditionFailed"}
+	return redfish.CheckMatch(r, f.etag)
 }

@@ -345,7 +345,7 @@ func (ts *tasks) accepted(w http.ResponseWriter, r *http.Request, t *task) error
 	}
 	w.Header().Set("Location", t.monitor)
 	w.Header().Set("Retry-After", strconv.Itoa(int(taskRetry/time.Second)))
-	ts.device.write(w, r, http.StatusAccepted, mediaJSON, f.body)
+	redfish.WriteResource(w, r, http.StatusAccepted, f.body, "")
 	return nil
 }
 
@@ -368,9 +368,9 @@ func (ts *tasks) monitor(w http.ResponseWriter, r *http.Request, path string) er
 		return ts.accepted(w, r, t)
 	}
 	last := messages[len(messages)-1]
-	ts.device.write(w, r, status, mediaJSON, mustJSON(redfish.Error{Error: redfish.ErrorBody{
+	redfish.WriteResource(w, r, status, mustJSON(redfish.Error{Error: redfish.ErrorBody{
 		Code: last.MessageID, Message: last.Message, ExtendedInfo: messages,
-	}}))
+	}}), "")
 	return nil
 }
 

@@ -98,6 +98,7 @@ func ReadMockup(dir string) (*Tree, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mockup %s: %w", dir, err)
 	}
+	t.describe()
 	return t, nil
 }
 
@@ -137,7 +138,6 @@ func readTree(dir fs.FS) (*Tree, error) {
 			delete(t.files, at)
 		}
 	}
-	t.describe()
 	return t, nil
 }
 
