@@ -3,8 +3,10 @@ package session
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -23,15 +25,24 @@ func filled(t testing.TB, n int) (*Table, []string) {
 	tokens := make([]string, n)
 	now := time.Now()
 	for i := range tokens {
-		tokens[i] = fmt.Sprintf("%032x", sha256.Sum256([]byte{byte(i), byte(i >> 8), byte(i >> 16)}))[:32]
-		a := i % 1000
-		table.insert(Record{
-			ID: fmt.Sprint(i), Token: sha256.Sum256([]byte(tokens[i])), AccountID: fmt.Sprint(a), Listener: "bmc1",
-			Source: netip.MustParseAddr("192.0.2.1"), Created: now, LastUsed: now,
-			Account: auth.AccountName(fmt.Sprint("account", a)), Role: auth.Operator, Version: 1,
-		})
+		tokens[i] = tokenOf(i)
+		table.insert(numbered(i, now))
 	}
 	return table, tokens
+}
+
+func tokenOf(i int) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64(nil, uint64(i)))
+	return fmt.Sprintf("%032x", sum[:16])
+}
+
+// numbered has texts of the lengths that real ones have, each with memory of its own.
+func numbered(i int, now time.Time) Record {
+	return Record{
+		ID: fmt.Sprintf("%026d", i), Token: sha256.Sum256([]byte(tokenOf(i))), AccountID: fmt.Sprintf("%026d", i%1000), Listener: "bmc1",
+		Source: netip.MustParseAddr("2001:db8::1"), Context: fmt.Sprintf("client number %d", i), Created: now, LastUsed: now,
+		Account: auth.AccountName(fmt.Sprint("account", i%1000)), Role: auth.Operator, Version: 1,
+	}
 }
 
 var _ Audit = (*audit.Log)(nil)
@@ -46,13 +57,43 @@ func TestLookupDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
+	if n := testing.AllocsPerRun(100, func() { table.Rules("bmc1"); table.Rules("unheard of") }); n != 0 {
+		t.Errorf("rules: %v allocations", n)
+	}
 	if _, err := table.Lookup("bmc1", tokens[7]); err != nil {
 		t.Error(err)
 	}
 }
 
+// maxSessionBytes is what a living session may take of the memory, maps and all.
+const maxSessionBytes = 1024
+
+// memoryOf is the memory that a session takes among n.
+func memoryOf(t testing.TB, n int) float64 {
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	table, _ := filled(t, n)
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	runtime.KeepAlive(table)
+	return float64(after.HeapAlloc-before.HeapAlloc) / float64(n)
+}
+
+func TestMemory(t *testing.T) { // not parallel: it looks at the whole heap
+	if got := memoryOf(t, 20_000); got > maxSessionBytes {
+		t.Errorf("a session takes %.0f bytes, more than %d", got, maxSessionBytes)
+	}
+}
+
+func BenchmarkMemory(b *testing.B) {
+	for b.Loop() {
+		b.ReportMetric(memoryOf(b, 1_000_000), "B/session")
+	}
+}
+
 func BenchmarkLookup(b *testing.B) {
-	for _, n := range []int{100, 20_000, 1_000_000} {
+	for _, n := range []int{1_000, 100_000, 1_000_000} {
 		table, tokens := filled(b, n)
 		b.Run(fmt.Sprint("known/", n), func(b *testing.B) {
 			b.ReportAllocs()
@@ -66,7 +107,7 @@ func BenchmarkLookup(b *testing.B) {
 			b.ReportAllocs()
 			token := []byte("ffffffffffffffffffffffffffffffff")
 			for i := 0; b.Loop(); i++ {
-				token[i%32] = 'a' + byte(i%26)
+				binary.BigEndian.PutUint64(token, uint64(i))
 				if _, err := table.Lookup("bmc1", string(token[:])); err == nil {
 					b.Fatal("found")
 				}
