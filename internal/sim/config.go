@@ -103,10 +103,10 @@ func (c *Config) check() error {
 	switch {
 	case c.Idle < 0:
 		return fmt.Errorf("sim: idle timeout %v is negative", c.Idle)
-	case c.Lockout < 0:
-		return fmt.Errorf("sim: lockout after %d wrong passwords is negative", c.Lockout)
-	case c.LockoutFor < 0:
-		return fmt.Errorf("sim: lockout for %v is negative", c.LockoutFor)
+	case c.Lockout < 0 || c.Lockout > account.MaxThreshold:
+		return fmt.Errorf("sim: lockout after %d wrong passwords: it can be after 1 to %d, or 0 for never", c.Lockout, account.MaxThreshold)
+	case c.LockoutFor < 0 || c.LockoutFor > account.MaxLockout:
+		return fmt.Errorf("sim: lockout for %v: it can last a year, or 0 for ever", c.LockoutFor)
 	}
 	if c.MustChangePassword && !c.Tree.living {
 		return errors.New("sim: a mockup has no account whose password could be changed")

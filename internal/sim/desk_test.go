@@ -262,6 +262,10 @@ func TestSessionRules(t *testing.T) {
 	if p := r.do("GET", systemPath, "", token(tok)); p.status != 200 {
 		t.Errorf("a session that lived already: %d", p.status)
 	}
+	// A timeout below what may be set stands in nobody's way.
+	short := start(t, Config{Idle: time.Second, Now: c.now})
+	short.want(200, "PATCH", accountService, `{"HTTPBasicAuth":"Unadvertised"}`)
+	short.want(400, "PATCH", servicePath, `{"SessionTimeout":2}`)
 }
 
 // What the service does not show is refused at the desk all the same.

@@ -6,7 +6,10 @@
 // A device is not Postern. What guards it is its own small authority, as a
 // BMC's firmware has one: accounts and sessions live in memory and die with the
 // process, passwords are compared as they are, and a session costs a slot.
-// Nothing here touches Postern's accounts, store or audit. The one record is
+// Nothing here touches Postern's accounts, store or audit. The resources that
+// administer the device's accounts are Postern's all the same: package
+// service/redfish over a desk in memory. A Machine is the tree without all that,
+// for a server that has logins of its own. The one record is
 // the journal, the device's own view of what reached it, against which the
 // promises of the gateway are tested.
 //

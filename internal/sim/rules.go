@@ -57,22 +57,24 @@ func (d *desk) ListenerRules(context.Context, string) (admin.ListenerRules, erro
 
 // SetListenerRules puts others in force, for living sessions too.
 func (d *desk) SetListenerRules(_ context.Context, r admin.ListenerRules) (admin.ListenerRules, error) {
-	if err := checkListener(r); err != nil {
-		return admin.ListenerRules{}, err
-	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if r.Version != 0 && r.Version != d.rules.Version {
 		return admin.ListenerRules{}, refuse(admin.Conflict, "", admin.Changed, "the rules were changed by somebody else")
+	}
+	if err := checkListener(r, d.rules); err != nil {
+		return admin.ListenerRules{}, err
 	}
 	r.Listener, r.Version = Listener, d.rules.Version+1
 	d.rules = r
 	return r, nil
 }
 
-func checkListener(r admin.ListenerRules) error {
+// checkListener refuses rules that cannot be meant. A timeout that is there
+// already stays what it is: a device may be switched on with a shorter one.
+func checkListener(r, before admin.ListenerRules) error {
 	switch {
-	case r.SessionIdle < minIdle || r.SessionIdle > maxIdle:
+	case r.SessionIdle != before.SessionIdle && (r.SessionIdle < minIdle || r.SessionIdle > maxIdle):
 		return refuse(admin.Invalid, "session_idle", "", "a session may go unused for %v to %v", minIdle, maxIdle)
 	case r.SessionLifetime != 0 && (r.SessionLifetime < minIdle || r.SessionLifetime > maxLifetime):
 		return refuse(admin.Invalid, "session_lifetime", "", "a session may live for %v to %v", minIdle, maxLifetime)
