@@ -1,12 +1,19 @@
 package cli
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,6 +40,9 @@ func TestMain(m *testing.M) {
 //	json VAR FILE KEY...                set VAR to a value in a JSON file
 //	signal NAME READY                   send SIGNAME to the pid that a ready file names
 //	http STATUS METHOD URL CA [USER PASSWORD-FILE]   one request, which must get STATUS
+//	mtls STATUS METHOD URL CA FILE      the same with the certificate and key in FILE; STATUS refused: no handshake
+//	issue FILE CN [CA]                  make a certificate and its key, in one FILE: a CA's, or one that CA signs
+//	revoke FILE CA [CERT]               make a CRL of CA that names CERT
 //	read VAR FILE                       set VAR to the first line of a file
 //	mode FILE WANT                      the file's mode, in octal
 //	envsubst FILE                       replace variables in a file
@@ -49,6 +59,7 @@ func TestScript(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "device.pw"), []byte("device password\n"), 0o600)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"mtls": requestWith, "issue": issue, "revoke": revoke,
 			"fails": fails, "ready": waitReady, "json": jsonValue, "signal": sendSignal,
 			"http": request, "read": readLine, "mode": fileMode, "flip": flip, "envsubst": envsubst,
 		},
@@ -119,25 +130,98 @@ func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 
 func request(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 4, "http STATUS METHOD URL CA [USER PASSWORD-FILE]")
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM([]byte(ts.ReadFile(args[3]))) {
-		ts.Fatalf("no certificate in %s", args[3])
-	}
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
 	r, err := http.NewRequest(args[1], args[2], nil)
 	ts.Check(err)
 	if len(args) > 4 {
 		r.SetBasicAuth(args[4], strings.TrimSuffix(ts.ReadFile(args[5]), "\n"))
 	}
+	send(ts, args[0], r, &tls.Config{RootCAs: roots(ts, args[3])})
+}
+
+func requestWith(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 5, "mtls STATUS METHOD URL CA FILE")
+	r, err := http.NewRequest(args[1], args[2], nil)
+	ts.Check(err)
+	text := []byte(ts.ReadFile(args[4]))
+	cert, err := tls.X509KeyPair(text, text)
+	ts.Check(err)
+	send(ts, args[0], r, &tls.Config{RootCAs: roots(ts, args[3]), Certificates: []tls.Certificate{cert}})
+}
+
+func roots(ts *testscript.TestScript, file string) *x509.CertPool {
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM([]byte(ts.ReadFile(file))) {
+		ts.Fatalf("no certificate in %s", file)
+	}
+	return pool
+}
+
+// send makes one request, which must get the status, and keeps the answer in the
+// file body.
+func send(ts *testscript.TestScript, status string, r *http.Request, conf *tls.Config) {
+	tr := &http.Transport{TLSClientConfig: conf, DisableKeepAlives: true}
 	resp, err := (&http.Client{Transport: tr, Timeout: patience}).Do(r)
+	if status == "refused" {
+		if err == nil {
+			resp.Body.Close()
+			ts.Fatalf("got %s, want the handshake refused", resp.Status)
+		}
+		return
+	}
 	ts.Check(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	ts.Check(err)
-	if strconv.Itoa(resp.StatusCode) != args[0] {
-		ts.Fatalf("got %s, want %s: %s", resp.Status, args[0], body)
+	if strconv.Itoa(resp.StatusCode) != status {
+		ts.Fatalf("got %s, want %s: %s", resp.Status, status, body)
 	}
 	ts.Check(os.WriteFile(ts.MkAbs("body"), body, 0o600))
+}
+
+// issue makes a certificate, for a CA, or for clients and servers.
+func issue(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "issue FILE CN [CA]")
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		Subject: pkix.Name{CommonName: args[1]}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, BasicConstraintsValid: true,
+		IsCA: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign | x509.KeyUsageDigitalSignature,
+	}
+	parent, signer := template, key
+	if len(args) > 2 {
+		template.IsCA, template.KeyUsage = false, x509.KeyUsageDigitalSignature
+		template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
+		parent, signer = pair(ts, args[2])
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, key.Public(), signer)
+	ts.Check(err)
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	text = append(text, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})...)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), text, 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]+".crt"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+}
+
+func pair(ts *testscript.TestScript, file string) (*x509.Certificate, *ecdsa.PrivateKey) {
+	text := []byte(ts.ReadFile(file))
+	cert, err := tls.X509KeyPair(text, text)
+	ts.Check(err)
+	return cert.Leaf, cert.PrivateKey.(*ecdsa.PrivateKey)
+}
+
+func revoke(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 2, "revoke FILE CA [CERT]")
+	ca, key := pair(ts, args[1])
+	list := &x509.RevocationList{Number: big.NewInt(time.Now().UnixNano()), ThisUpdate: time.Now().Add(-time.Minute), NextUpdate: time.Now().Add(time.Hour)}
+	if len(args) > 2 {
+		cert, _ := pair(ts, args[2])
+		list.RevokedCertificateEntries = []x509.RevocationListEntry{{SerialNumber: cert.SerialNumber, RevocationTime: time.Now().Add(-time.Minute)}}
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, ca, key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), der, 0o600))
 }
 
 func readLine(ts *testscript.TestScript, neg bool, args []string) {

@@ -71,6 +71,10 @@ func OpenCertificates(dir *Dir, id *Identity, key *seal.Key, now func() time.Tim
 // Fix makes a listener show the certificate of the configuration; nobody can
 // replace it then.
 func (c *Certificates) Fix(listener, chain string, key auth.Secret) error {
+	chain, _, err := splitKey(chain) // both may be the same file
+	if err != nil {
+		return err
+	}
 	cert, err := parseServer(chain, key, c.now())
 	if err != nil {
 		return err
@@ -241,6 +245,7 @@ func splitKey(text string) (chain string, key auth.Secret, err error) {
 			return certs.String(), key, nil
 		}
 		switch {
+		case block.Type == "EC PARAMETERS": // openssl ecparam writes them before the key
 		case block.Type == certPEM:
 			pem.Encode(&certs, &pem.Block{Type: certPEM, Bytes: block.Bytes})
 		case !strings.HasSuffix(block.Type, keyPEM):

@@ -340,3 +340,18 @@ func FuzzServerCertificate(f *testing.F) {
 		}
 	})
 }
+
+// crl is ca's list of what it has revoked, in DER.
+func crl(t *testing.T, ca issued, revoked ...issued) []byte {
+	t.Helper()
+	now := time.Now()
+	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(time.Hour)}
+	for _, r := range revoked {
+		list.RevokedCertificateEntries = append(list.RevokedCertificateEntries, x509.RevocationListEntry{SerialNumber: r.cert.SerialNumber, RevocationTime: now})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, list, ca.cert, ca.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}

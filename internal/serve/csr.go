@@ -93,7 +93,7 @@ func csrTemplate(r admin.CSRRequest) (*x509.CertificateRequest, error) {
 		Locality: one(r.City), Province: one(r.State), Country: one(r.Country),
 	}, EmailAddresses: one(r.Email)}
 	names := r.Names
-	if len(names) == 0 && config.IsHost(r.CommonName) {
+	if len(names) == 0 && (config.IsHost(r.CommonName) || net.ParseIP(r.CommonName) != nil) {
 		names = []string{r.CommonName} // clients look at these names alone (RFC 9525)
 	}
 	if len(names) > maxCSRNames {

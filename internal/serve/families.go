@@ -49,7 +49,7 @@ type faceConfig struct {
 	next      http.Handler
 	open      http.Handler
 	rules     func() redfish.Rules
-	desk      service.Desk // for the account of whoever asks
+	desk      service.Desk // for the account of whoever asks; nil: it is not shown
 	log       *slog.Logger
 }
 
@@ -84,12 +84,12 @@ func redfishFamily() family {
 			if err != nil {
 				return nil, err
 			}
-			own, err := newOwnAccount(c.desk, c)
+			next, err := withOwnAccount(c)
 			if err != nil {
 				return nil, err
 			}
 			return redfish.New(redfish.Config{
-				Authority: c.authority, Listener: c.listener, Profile: p, Next: own, Open: c.open, Rules: c.rules, Log: c.log,
+				Authority: c.authority, Listener: c.listener, Profile: p, Next: next, Open: c.open, Rules: c.rules, Log: c.log,
 			})
 		},
 		says: redfish.Said,

@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -73,8 +74,8 @@ func keyPair(chain string, key auth.Secret) (*tls.Certificate, error) {
 // parseKey reads a private key in PEM: PKCS#8, PKCS#1 or SEC 1.
 func parseKey(key auth.Secret) (crypto.Signer, error) {
 	var block *pem.Block
-	for rest := []byte(key.Reveal()); ; { // openssl ecparam writes a block before the key
-		if block, rest = pem.Decode(rest); block == nil || block.Type != "EC PARAMETERS" {
+	for rest := []byte(key.Reveal()); ; { // others may stand before it: a certificate, EC parameters
+		if block, rest = pem.Decode(rest); block == nil || strings.HasSuffix(block.Type, keyPEM) {
 			break
 		}
 	}

@@ -65,7 +65,7 @@ type server struct {
 	id    *Identity
 	ports *ports
 	admin *admin.Service
-	tree  *face // nil = not served
+	tree  *tree // nil = not served
 
 	certificates *Certificates
 

@@ -38,7 +38,11 @@ func (s *server) openTree(ctx context.Context, l config.Listener) error {
 	if err := s.configure(ctx, admin.TreeListener, l); err != nil {
 		return err
 	}
-	h, err := s.treeHandler()
+	machine, err := sim.NewMachine(sim.MachineConfig{Now: s.now, Log: s.log})
+	if err != nil {
+		return err
+	}
+	h, err := s.treeHandler(machine)
 	if err != nil {
 		return err
 	}
@@ -48,19 +52,27 @@ func (s *server) openTree(ctx context.Context, l config.Listener) error {
 	}
 	f := newFace(admin.TreeListener, l.Host, ln, s.certificates.tlsConfig(admin.TreeListener, s.asker(admin.TreeListener)), s.log)
 	f.set(&front{next: h, writeError: redfishFamily().writeError, target: admin.TreeListener, log: s.log, now: s.now})
-	s.tree = f
+	s.tree = &tree{face: f, machine: machine}
 	return nil
 }
 
-func (s *server) treeHandler() (http.Handler, error) {
-	machine, err := sim.NewMachine(sim.MachineConfig{Now: s.now, Log: s.log})
-	if err != nil {
-		return nil, err
-	}
+// A tree is a face with a machine behind it.
+type tree struct {
+	*face
+	machine *sim.Machine
+}
+
+// shutdown ends event streams first, which would wait for ever.
+func (t *tree) shutdown(ctx context.Context) {
+	t.machine.Close()
+	t.face.shutdown(ctx)
+}
+
+func (s *server) treeHandler(machine *sim.Machine) (http.Handler, error) {
 	authority := noting{s.authority}
 	administered, err := service.New(service.Config{
 		Desk: s.admin, Listener: admin.TreeListener, Manager: machine.Manager(), Root: machine.Root, Types: machine.Types,
-		Verify: authority, Next: machine, Log: s.log,
+		Registries: machine.Registries(), Verify: authority, Next: machine, Log: s.log,
 	})
 	if err != nil {
 		return nil, err
@@ -118,8 +130,11 @@ type ownAccount struct {
 	next http.Handler
 }
 
-func newOwnAccount(desk service.Desk, c faceConfig) (*ownAccount, error) {
-	own, err := service.NewOwnAccount(service.Config{Desk: desk, Listener: c.listener, Log: c.log})
+func withOwnAccount(c faceConfig) (http.Handler, error) {
+	if c.desk == nil {
+		return c.next, nil
+	}
+	own, err := service.NewOwnAccount(service.Config{Desk: c.desk, Listener: c.listener, Log: c.log})
 	if err != nil {
 		return nil, err
 	}
