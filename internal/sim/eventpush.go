@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -33,6 +35,7 @@ type destination struct {
 	url     string
 	policy  string
 	verify  bool // its certificate
+	near    bool // addresses of this host alone are fine too
 	headers []pushHeader
 }
 
@@ -59,12 +62,33 @@ func (d *destination) client() *http.Client {
 		Timeout:       pushTimeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{Timeout: pushTimeout}).DialContext,
+			DialContext:            (&net.Dialer{Timeout: pushTimeout, Control: d.control}).DialContext,
 			TLSClientConfig:        &tls.Config{InsecureSkipVerify: !d.verify},
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: maxPushHeader,
 		},
 	}
+}
+
+// control looks at an address before anything is sent to it. Who subscribes
+// from elsewhere has no business with what listens on this host alone, or with
+// the link-local services of where it runs.
+func (d *destination) control(_, address string, _ syscall.RawConn) error {
+	at, err := netip.ParseAddrPort(address)
+	if err != nil {
+		return err
+	}
+	ip := at.Addr().Unmap()
+	if !d.near && (ip.IsLoopback() || ip.IsLinkLocalUnicast() || ip.IsUnspecified() || ip.IsMulticast()) {
+		return fmt.Errorf("%s is this host's alone", ip)
+	}
+	return nil
+}
+
+// isNear reports whether a request comes from this host.
+func isNear(r *http.Request) bool {
+	at, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && at.Addr().Unmap().IsLoopback()
 }
 
 // post sends one event. Every answer of the 200s means that it was taken.

@@ -81,6 +81,7 @@ func (d *Device) subscribe(w http.ResponseWriter, r *http.Request, _ string) err
 		return err
 	}
 	s := &subscription{push: readDestination(b, raw)}
+	s.push.near = isNear(r)
 	s.filter = readFilter(b, raw)
 	s.expand = truth(b.Bool("IncludeOriginOfCondition"))
 	if c := readContext(b); c != nil {

@@ -237,6 +237,36 @@ func TestPushFollowsNothing(t *testing.T) {
 	}
 }
 
+func TestPushStaysAway(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		address string
+		near    bool
+		want    bool
+	}{
+		{"127.0.0.1:80", true, true},
+		{"127.0.0.1:80", false, false},
+		{"[::1]:80", false, false},
+		{"[::ffff:127.0.0.1]:80", false, false},
+		{"169.254.169.254:80", false, false},
+		{"[fe80::1%eth0]:80", false, false},
+		{"0.0.0.0:80", false, false},
+		{"192.0.2.1:443", false, true},
+		{"10.0.0.1:443", false, true},
+		{"garbage", true, false},
+	} {
+		d := destination{near: tt.near}
+		if err := d.control("tcp", tt.address, nil); (err == nil) != tt.want {
+			t.Errorf("%s, near %v: %v", tt.address, tt.near, err)
+		}
+	}
+	for peer, want := range map[string]bool{"127.0.0.1:5": true, "[::1]:5": true, "192.0.2.1:5": false, "@": false} {
+		if got := isNear(&http.Request{RemoteAddr: peer}); got != want {
+			t.Errorf("a request from %s is near: %v", peer, got)
+		}
+	}
+}
+
 func TestPushRetries(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
