@@ -77,7 +77,7 @@ func (s *server) treeHandler(machine *sim.Machine) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	next := redfish.Query(administered)
+	next := redfish.Query(machine.Watch(administered))
 	return redfish.New(redfish.Config{
 		Authority: authority, Listener: admin.TreeListener, Profile: redfish.Generic(), Next: noteCaller(next), Open: next,
 		Rules: s.redfishRules(admin.TreeListener), SetSessions: setSessions(s.admin, admin.TreeListener), Log: s.log,
