@@ -283,3 +283,14 @@ func TestAccountURI(t *testing.T) {
 		}
 	}
 }
+
+// An answer does not grow beyond its bound while it is put together.
+func TestExpansionStops(t *testing.T) {
+	t.Parallel()
+	page := []byte(`{"Text":"` + strings.Repeat("x", 1<<20) + `"}`)
+	e := &evaluation{follow: true, known: map[string][]byte{rootURI + "A": page}}
+	list := []byte(`[` + strings.Repeat(`{"@odata.id":"/redfish/v1/A"},`, 999) + `0]`)
+	if out := e.appendExpanded(nil, list, '.', 1, false); len(out) > maxAnswer+2*len(page) || e.err == nil {
+		t.Errorf("%d bytes, %v", len(out), e.err)
+	}
+}

@@ -127,6 +127,7 @@ func TestFilter(t *testing.T) {
 		{"Name eq 'it''s'", ""},
 		{"Tags eq 'blue'", "a"},
 		{"Tags ne 'blue'", "b"},
+		{"Tags ne 'green'", "a b"},
 		{"Asset eq null", "a b"},
 		{"Nothing ne null", ""},
 		{"Nothing gt 1", ""},
@@ -358,6 +359,18 @@ func TestExpandIsBounded(t *testing.T) {
 	big.resources[path] = `{"Text":"` + strings.Repeat("x", 17<<20) + `"}`
 	if w := asks(redfish.Query(big), auth.ReadOnly, "GET", path, "$select=Text"); w.Code != 507 {
 		t.Errorf("one too large: %d", w.Code)
+	}
+}
+
+// The count of a collection that shows itself in pages stays its own.
+func TestCountOfAPage(t *testing.T) {
+	t.Parallel()
+	g := &grove{resources: map[string]string{"/redfish/v1/L": `{"Members":[{"Id":"1"},{"Id":"2"}],"Members@odata.count":9}`}}
+	if w := asks(redfish.Query(g), auth.ReadOnly, "GET", "/redfish/v1/L", "$top=1"); w.Body.String() != `{"Members":[{"Id":"1"}],"Members@odata.count":9}` {
+		t.Errorf("$top: %s", w.Body)
+	}
+	if w := asks(redfish.Query(g), auth.ReadOnly, "GET", "/redfish/v1/L", "$filter=Id+eq+'2'"); w.Body.String() != `{"Members":[{"Id":"2"}],"Members@odata.count":1}` {
+		t.Errorf("$filter: %s", w.Body)
 	}
 }
 

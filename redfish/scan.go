@@ -77,7 +77,7 @@ func referenceTo(v []byte) string {
 			return ""
 		}
 	}
-	if !strings.HasPrefix(uri, rootURI) || strings.ContainsAny(uri, "#?") {
+	if !strings.HasPrefix(uri, rootURI) {
 		return ""
 	}
 	return uri
