@@ -8,6 +8,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"hash"
 	"net/netip"
 	"sync"
 	"time"
@@ -65,7 +66,7 @@ type checker struct {
 	accounts account.Store
 	hashes   func(hash string, password auth.Secret) bool // account.Verify
 	now      func() time.Time
-	key      [sha256.Size]byte
+	keyed    sync.Pool // of HMACs with one key, which nothing else has
 	slots    chan struct{}
 	most     int             // flights at a time: in a slot or waiting for one
 	stop     context.Context // ends at close
@@ -95,7 +96,9 @@ func newChecker(c Config) *checker {
 		proofs: make(map[auth.AccountName]proof), flights: make(map[digest]*flight),
 		wrong: newFIFO[digest, wrongSecret](remembered), failed: newFIFO[digest, *failures](remembered),
 	}
-	rand.Read(k.key[:]) // never fails
+	key := make([]byte, sha256.Size)
+	rand.Read(key) // never fails
+	k.keyed.New = func() any { return &keyed{Hash: hmac.New(sha256.New, key)} }
 	k.stop, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -107,18 +110,33 @@ func (k *checker) close() {
 	k.running.Wait()
 }
 
+// A keyed hash and the text for it, to be used again.
+type keyed struct {
+	hash.Hash
+	text []byte
+}
+
 // sum is the keyed hash of the parts, each with its length before it.
 func (k *checker) sum(parts ...string) (d digest) {
-	h := hmac.New(sha256.New, k.key[:])
-	var n [8]byte
+	h := k.keyed.Get().(*keyed)
+	defer k.keyed.Put(h)
+	b := h.text[:0]
 	for _, p := range parts {
-		binary.BigEndian.PutUint64(n[:], uint64(len(p)))
-		h.Write(n[:])
-		h.Write([]byte(p))
+		b = binary.BigEndian.AppendUint64(b, uint64(len(p)))
+		b = append(b, p...)
 	}
+	h.Reset()
+	h.Write(b)
 	h.Sum(d[:0])
+	clear(b) // there is a secret in it
+	if len(b) <= maxText {
+		h.text = b
+	}
 	return d
 }
+
+// maxText bounds what is kept for the next one: any password that may be right fits.
+const maxText = account.MaxPassword + 2*account.MaxName
 
 func (k *checker) verify(ctx context.Context, name auth.AccountName, source netip.Addr, password auth.Secret) verdict {
 	if err := ctx.Err(); err != nil {

@@ -340,29 +340,3 @@ func TestSourceKey(t *testing.T) {
 		t.Error("no address is an address")
 	}
 }
-
-func BenchmarkCheckProven(b *testing.B) {
-	h := build(b, Config{})
-	at := attempt("ann", good)
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := h.Check(b.Context(), at); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkLogin is a session login with a proven password and its logout: one
-// sync of the audit and one of the store each.
-func BenchmarkLogin(b *testing.B) {
-	h := build(b, Config{})
-	for b.Loop() {
-		s, err := h.Login(b.Context(), attempt("ann", good))
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := h.Logout(b.Context(), s.Principal, s.ID); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
