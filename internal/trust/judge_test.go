@@ -2,9 +2,11 @@ package trust_test
 
 import (
 	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/hex"
+	"math/big"
 	"slices"
 	"testing"
 	"time"
@@ -54,6 +56,10 @@ func TestJudge(t *testing.T) {
 		{"too large", slices.Repeat([]*entity{leaf(func(c *x509.Certificate) {
 			c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3}, Value: make([]byte, 10_000)}}
 		})}, 7), trust.ErrMalformed},
+		{"a key that takes long to work with", []*entity{{Certificate: &x509.Certificate{
+			Raw: []byte{1}, PublicKey: &rsa.PublicKey{N: new(big.Int).Lsh(big.NewInt(1), 8192), E: 65537},
+		}}}, trust.ErrMalformed},
+		{"an empty one", []*entity{ok, {Certificate: &x509.Certificate{}}}, trust.ErrMalformed},
 		{"self-signed", []*entity{plan{"a", nil, asClient}.issue(t, nil)}, trust.ErrUntrusted},
 		{"of another CA", []*entity{other.client(t, "a"), other}, trust.ErrUntrusted},
 		{"of a CA with the name alone", []*entity{newCA(t, "root").client(t, "a")}, trust.ErrUntrusted},

@@ -107,6 +107,7 @@ func TestOCSP(t *testing.T) {
 		{"of the future", own(ocsp.Good, at(time.Hour, 2*time.Hour)), pass, none},
 		{"without an end", own(ocsp.Good, at(-time.Hour, 0)), pass, pass},
 		{"old and without an end", own(ocsp.Good, at(-25*time.Hour, 0)), pass, none},
+		{"signed with SHA-1", own(ocsp.Good, func(r *ocsp.Response) { r.SignatureAlgorithm = x509.ECDSAWithSHA1 }), pass, none},
 		{"by another CA", says(t, ocsp.Good, root, other.key, nil, nil), pass, none},
 		{"about one of another CA", says(t, ocsp.Good, other, root.key, nil, nil), pass, none},
 		{"about another certificate", own(ocsp.Good, func(r *ocsp.Response) { r.SerialNumber = root.SerialNumber }), pass, none},
@@ -161,6 +162,35 @@ func TestOCSPWhereToAsk(t *testing.T) {
 	none := newService(t, trust.Config{})
 	add(t, none, trust.NewCA{Text: root.pem(), OCSP: trust.OCSPRequired, OCSPURL: ocspURL})
 	wantJudged(t, none, trust.ErrRevocationUnknown, root.client(t, "nobody can ask"))
+}
+
+// TestOCSPOfALink: an intermediate that nobody has added is judged as the CA above it
+// says, and its own certificate too.
+func TestOCSPOfALink(t *testing.T) {
+	t.Parallel()
+	root := newCA(t, "root")
+	sub := plan{"sub", nil, asCA}.issue(t, root)
+	leaf := plan{"a", nil, with(asClient, withOCSP)}.issue(t, sub)
+	o := &oracle{answer: says(t, ocsp.Good, sub, sub.key, nil, nil)}
+	s := newService(t, trust.Config{Fetch: o.fetch})
+	ca := add(t, s, trust.NewCA{Text: root.pem(), OCSP: trust.OCSPSoft})
+	wantJudged(t, s, nil, leaf, sub)
+	if o.asked.Load() != 1 {
+		t.Errorf("asked %d times for the leaf of an intermediate", o.asked.Load())
+	}
+	must(t, s.SetCRL(t.Context(), ca.ID, root.crl(t, 1, sub)))
+	wantJudged(t, s, trust.ErrRevoked, leaf, sub)
+}
+
+// TestSoftIsAskedAgain: a verdict for want of an answer does not stand long.
+func TestSoftIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	root := newCA(t, "root")
+	s := newService(t, trust.Config{})
+	add(t, s, trust.NewCA{Text: root.pem(), OCSP: trust.OCSPSoft})
+	if v := wantJudged(t, s, nil, root.client(t, "a")); !v.NextCheck.Equal(noon.Add(time.Minute)) {
+		t.Errorf("next check at %s", v.NextCheck)
+	}
 }
 
 // TestOCSPAndCRL: an answer makes up for a list that has ended, nothing for one

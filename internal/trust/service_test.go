@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/elliptic"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"strings"
@@ -62,6 +63,9 @@ func TestAddRefuses(t *testing.T) {
 		{"version 1", trust.NewCA{Text: root.issueV1(t, "v1").pem()}, trust.ErrNotCA},
 		{"no basic constraints", trust.NewCA{Text: signer(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCertSign })}, trust.ErrNotCA},
 		{"no keyCertSign", trust.NewCA{Text: ca(func(c *x509.Certificate) { c.KeyUsage = x509.KeyUsageCRLSign })}, trust.ErrNotCA},
+		{"unknown critical extension", trust.NewCA{Text: ca(func(c *x509.Certificate) {
+			c.ExtraExtensions = []pkix.Extension{{Id: []int{1, 2, 3}, Critical: true, Value: []byte{5, 0}}}
+		})}, trust.ErrNotCA},
 		{"weak", trust.NewCA{Text: plan{"ca", rsaKey(t, 1024), asCA}.issue(t, nil).pem()}, trust.ErrWeakKey},
 		{"weak curve", trust.NewCA{Text: plan{"ca", ecKey(t, elliptic.P224()), asCA}.issue(t, nil).pem()}, trust.ErrWeakKey},
 		{"weak for this listener", trust.NewCA{Text: plan{"ca", rsaKey(t, 2048), asCA}.issue(t, nil).pem(), Listener: "strict"}, trust.ErrWeakKey},
