@@ -24,8 +24,8 @@ var actions = []action{
 		params: map[string]check{"ResetType": listed}, do: (*Device).resetSystem},
 	{resource: managerPath, name: "Manager.Reset",
 		params: map[string]check{"ResetType": listed}, do: (*Device).resetManager},
-	{resource: logPath, name: "LogService.ClearLog",
-		params: map[string]check{"LogEntriesETag": anyText}, do: func(d *Device, _ []byte) { d.clearLog() }},
+	clearLog(logPath, func(d *Device) *deviceLog { return d.managerLog }),
+	clearLog(systemLogPath, func(d *Device) *deviceLog { return d.systemLog }),
 	insertMedia("Cd"), insertMedia("Usb"), ejectMedia("Cd"), ejectMedia("Usb"),
 }
 
@@ -145,6 +145,11 @@ func (d *Device) resetManager([]byte) {
 	d.record("ManagerReset", "The manager was reset.")
 	d.tasks.released()
 	d.DropSessions()
+}
+
+func clearLog(at string, of func(*Device) *deviceLog) action {
+	return action{resource: at, name: "LogService.ClearLog",
+		params: map[string]check{"LogEntriesETag": anyText}, do: func(d *Device, _ []byte) { of(d).clear(d) }}
 }
 
 func insertMedia(slot string) action {

@@ -13,17 +13,17 @@ import (
 // push events, which end by themselves when they have; Close ends them, and the
 // event streams, at once. Safe for concurrent use.
 type Device struct {
-	cfg      Config
-	faults   *faults
-	journal  *journal
-	auth     *authority
-	store    *store
-	uploads  uploads
-	entries  logEntries
-	events   *events
-	tasks    *tasks
-	licenses licenses
-	inner    *redfish.Handler
+	cfg                   Config
+	faults                *faults
+	journal               *journal
+	auth                  *authority
+	store                 *store
+	uploads               uploads
+	managerLog, systemLog *deviceLog
+	events                *events
+	tasks                 *tasks
+	licenses              licenses
+	inner                 *redfish.Handler
 
 	logins, refused, full, calls atomic.Int64
 }
@@ -92,7 +92,7 @@ func newResources(cfg Config) *Device {
 	d.tasks = &tasks{device: d}
 	d.licenses.device = d
 	if cfg.Tree.living {
-		d.entries.first, d.entries.last = 1, len(d.store.members(entriesPath))
+		d.managerLog, d.systemLog = openLog(d.store, logPath), openLog(d.store, systemLogPath)
 	}
 	return d
 }

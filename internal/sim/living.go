@@ -18,10 +18,14 @@ const (
 	networkPath  = managerPath + "/NetworkProtocol"
 	logPath      = managerPath + "/LogServices/Log"
 	entriesPath  = logPath + "/Entries"
-	updatePath   = rootPath + "/UpdateService"
-	managerNet   = managerPath + "/EthernetInterfaces/1"
-	mediaPath    = systemPath + "/VirtualMedia"
-	uploadPath   = updatePath + "/upload"
+
+	systemLogPath     = systemPath + "/LogServices/Log"
+	systemEntriesPath = systemLogPath + "/Entries"
+
+	updatePath = rootPath + "/UpdateService"
+	managerNet = managerPath + "/EthernetInterfaces/1"
+	mediaPath  = systemPath + "/VirtualMedia"
+	uploadPath = updatePath + "/upload"
 )
 
 // shows add to a stored resource what changes by itself or differs from device
@@ -53,6 +57,7 @@ var shows = map[string]func(d *Device, body []byte) []byte{
 	managerNet:                          func(d *Device, body []byte) []byte { return d.showHostName(d.showMAC(body, 0)) },
 	taskServicePath:                     func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
 	logPath:                             func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
+	systemLogPath:                       func(d *Device, body []byte) []byte { return putValue(body, d.dateTime(), "DateTime") },
 	chassisPath + "/EnvironmentMetrics": (*Device).showEnvironment,
 	chassisPath + "/ThermalSubsystem/ThermalMetrics": (*Device).showThermal,
 }

@@ -191,6 +191,13 @@ func TestLog(t *testing.T) {
 	if p := r.want(200, "GET", entriesPath+"/108", ""); !strings.Contains(p.member("Message"), "ForceRestart") {
 		t.Errorf("%s", p.body)
 	}
+	if p := r.want(200, "GET", systemEntriesPath+"/105", ""); !strings.Contains(p.member("Message"), "The system was reset") {
+		t.Errorf("the system's own log: %s", p.body)
+	}
+	r.want(204, "POST", systemLogPath+"/Actions/LogService.ClearLog", "")
+	if p := r.want(200, "GET", systemEntriesPath, ""); p.member("Members@odata.count") != "0" {
+		t.Errorf("the system's own log, cleared: %s", p.body)
+	}
 	r.want(204, "POST", logPath+"/Actions/LogService.ClearLog", "")
 	if got := count(); got != "0" {
 		t.Errorf("cleared: %s", got)

@@ -156,7 +156,7 @@ func (d *Device) render(path string, f *file) []byte {
 		if show := shows[path]; show != nil {
 			body = show(d, body)
 		}
-		if path == entriesPath { // an expanded collection (DSP0268, LogEntryCollection)
+		if path == entriesPath || path == systemEntriesPath { // an expanded collection (DSP0268, LogEntryCollection)
 			body = d.appendExpanded(nil, body, 0)
 		}
 		if s, ok := sensorOf[path]; ok {
