@@ -28,7 +28,10 @@ type pair struct {
 }
 
 // issue makes a certificate for cn, by itself where by is nil.
-func issue(t *testing.T, cn string, by *pair) *pair {
+func issue(t *testing.T, cn string, by *pair) *pair { return issueFor(t, cn, by, time.Hour) }
+
+// issueFor makes one that ends in a while.
+func issueFor(t *testing.T, cn string, by *pair, life time.Duration) *pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -36,7 +39,7 @@ func issue(t *testing.T, cn string, by *pair) *pair {
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: cn},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(life),
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	}
 	parent, signer := template, key
@@ -134,6 +137,15 @@ func TestClientCertificate(t *testing.T) {
 		t.Errorf("a disabled account: %d", got)
 	}
 	r.want(200, "PATCH", redfish.AccountURI("joe"), `{"Enabled":true}`)
+	r.want(200, "PATCH", accountService, `{"AccountLockoutThreshold":1}`)
+	r.loginAs("joe", "wrong")
+	if got := get(joe); got != 401 {
+		t.Errorf("a locked account: %d", got)
+	}
+	r.want(200, "PATCH", redfish.AccountURI("joe"), `{"Locked":false}`)
+	if got := get(joe); got != 200 {
+		t.Errorf("an unlocked account: %d", got)
+	}
 	list := r.want(200, "GET", authorities, "")
 	r.want(204, "DELETE", strings.Trim(list.member("Members", "0", "@odata.id"), `"`), "")
 	if got := get(joe); got != 401 {
@@ -146,6 +158,9 @@ func TestCertificateOfAccount(t *testing.T) {
 	r := start(t, Config{})
 	self := issue(t, "whoever", nil)
 	joe := r.with(self)
+	if ask, strict := r.AsksForCertificates(); ask || strict {
+		t.Errorf("asks %v, strict %v, though nobody said so", ask, strict)
+	}
 	if p := joe.do("GET", systemPath, ""); p.status != 401 {
 		t.Errorf("certificates are taken though nobody said so: %d", p.status)
 	}
@@ -158,6 +173,11 @@ func TestCertificateOfAccount(t *testing.T) {
 	}
 	if again := r.do("POST", redfish.AccountURI(testUser)+"/Certificates", body, basic); again.status/100 != 4 {
 		t.Errorf("one certificate for two accounts: %d", again.status)
+	}
+	old := issueFor(t, "whoever", nil, -time.Minute)
+	r.want(201, "POST", account+"/Certificates", fmt.Sprintf(`{"CertificateString":%q,"CertificateType":"PEM"}`, old.pem()))
+	if got := r.with(old).do("GET", systemPath, ""); got.status != 401 {
+		t.Errorf("a registered certificate that has expired: %d", got.status)
 	}
 	r.want(204, "DELETE", strings.Trim(p.member("@odata.id"), `"`), "")
 	if got := joe.do("GET", systemPath, ""); got.status != 401 {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -243,7 +244,10 @@ func TestSessionRules(t *testing.T) {
 		t.Errorf("a session outlived the timeout that was set after its login: %d", p.status)
 	}
 	r.want(200, "PATCH", servicePath, `{"AbsoluteSessionTimeout":100,"AbsoluteSessionTimeoutEnabled":true}`)
-	tok, _ = r.login()
+	tok, at := r.login()
+	if got, want := r.want(200, "GET", at, "").member("ExpirationTime"), c.now().Add(100*time.Second).Format(time.RFC3339); got != `"`+want+`"` {
+		t.Errorf("ExpirationTime %s, want %s", got, want)
+	}
 	for range 2 {
 		c.advance(49 * time.Second)
 		if p := r.do("GET", systemPath, "", token(tok)); p.status != 200 {
@@ -258,6 +262,9 @@ func TestSessionRules(t *testing.T) {
 	r.want(200, "PATCH", servicePath, `{"ServiceEnabled":false}`)
 	if p := r.loginAs(testUser, testPassword); p.status != 503 && p.status != 403 {
 		t.Errorf("a login at a disabled session service: %d", p.status)
+	}
+	if _, err := r.auth.Login(t.Context(), auth.Attempt{Account: testUser, Password: auth.NewSecret(testPassword)}); !errors.Is(err, auth.ErrServiceDisabled) {
+		t.Errorf("the authority: %v", err)
 	}
 	if p := r.do("GET", systemPath, "", token(tok)); p.status != 200 {
 		t.Errorf("a session that lived already: %d", p.status)
@@ -307,6 +314,31 @@ func TestDesk(t *testing.T) {
 		if err := f.do(); err == nil || admin.CodeOf(err) != f.want {
 			t.Errorf("%s: %v, want %s", name, err, f.want)
 		}
+	}
+	if _, err := d.CreateRole(ctx, admin.Role{Name: "Smith", Privileges: auth.MayLogIn}); err != nil {
+		t.Fatal(err)
+	}
+	for name, do := range map[string]func() error{ // thought out for another state
+		"account": func() error { _, err := d.ChangeAccount(ctx, testUser, admin.AccountChange{Version: 99}); return err },
+		"role": func() error {
+			_, err := d.ChangeRole(ctx, admin.Role{Name: "Smith", Privileges: 1, Version: 99})
+			return err
+		},
+		"login rules": func() error {
+			_, err := d.SetLoginRules(ctx, admin.LoginRules{MinPassword: 8, MaxPassword: 9, Version: 99})
+			return err
+		},
+		"listener rules": func() error { _, err := d.SetListenerRules(ctx, admin.ListenerRules{Version: 99}); return err },
+	} {
+		if e, ok := errors.AsType[*admin.Error](do()); !ok || e.Reason != admin.Changed {
+			t.Errorf("%s: %v, want a conflict", name, e)
+		}
+	}
+	if err := d.setSessions(ctx, redfish.SessionChange{Version: 99}); !errors.Is(err, redfish.ErrChanged) {
+		t.Errorf("sessions: %v", err)
+	}
+	if err := d.RemoveRole(ctx, "Smith"); err != nil {
+		t.Error(err)
 	}
 	for n := range maxRoles {
 		if _, err := d.CreateRole(ctx, admin.Role{Name: auth.Role(fmt.Sprint("r", n)), Privileges: auth.MayLogIn}); err != nil {
