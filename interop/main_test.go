@@ -96,7 +96,8 @@ func page(rows []Row) string {
 var versions = sync.OnceValue(func() map[string]string {
 	const ask = `
 import importlib.metadata as m, json, platform
-v = {n: m.version(n) for n in ("redfish", "redfish_utilities", "redfishtool", "sushy", "sushy-tools")}
+v = {n: m.version(n) for n in ("redfish", "redfish_utilities", "redfishtool", "sushy", "sushy-tools", "redfish_protocol_validator",
+    "redfish_service_validator", "redfish_use_case_checkers", "redfish_interop_validator")}
 v["redfish.aio"] = v["redfish"]
 v["python"] = platform.python_version()
 print(json.dumps(v))`

@@ -239,3 +239,21 @@ func (g *gateway) restart(w *world) {
 	g.stop()
 	g.up(w)
 }
+
+// A server is `postern serve` without targets: an authentication server.
+type server struct {
+	*proc
+	endpoint
+	data string
+}
+
+// server starts one with no configuration at all.
+func (w *world) server() *server {
+	w.t.Helper()
+	s := &server{data: w.path("server")}
+	p, r := w.startReady("server", "serve", "--data", s.data)
+	s.proc = p
+	s.endpoint = endpoint{base: r.URLs["https"], ca: r.CAFile, user: r.User,
+		password: strings.TrimSuffix(w.read(r.PasswordFile), "\n")}
+	return s
+}
