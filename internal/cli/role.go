@@ -29,7 +29,7 @@ func (a *app) roleCommand() *cobra.Command {
 	return cmd
 }
 
-// roleNames are the roles that an account may have.
+// roleNames are the roles that an account may have, the three built-in ones first.
 func (a *app) roleNames(cmd *cobra.Command) []string {
 	names := []string{string(auth.Administrator), string(auth.Operator), string(auth.ReadOnly)}
 	a.offer(cmd, func(ctx context.Context, api admin.API) {
@@ -51,6 +51,14 @@ func (a *app) completeRoles(cmd *cobra.Command) {
 	if err != nil {
 		panic(err) // the flag does not exist: a mistake in this package
 	}
+}
+
+// completeOwnRoles offers the roles that are not built in.
+func (a *app) completeOwnRoles(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.roleNames(cmd)[3:], cobra.ShellCompDirectiveNoFileComp
 }
 
 func (a *app) roleList() *cobra.Command {
@@ -81,7 +89,7 @@ func (a *app) roleList() *cobra.Command {
 func (a *app) roleSet(use, short string, do func(context.Context, admin.API, admin.Role) error) *cobra.Command {
 	var names []string
 	cmd := &cobra.Command{
-		Use: use + " NAME --privilege PRIVILEGE...", Short: short, Args: exactly("NAME"),
+		Use: use + " NAME --privilege PRIVILEGE...", Short: short, Args: exactly("NAME"), ValidArgsFunction: a.completeOwnRoles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r := admin.Role{Name: auth.Role(args[0])}
 			for _, name := range names {
@@ -104,7 +112,7 @@ func (a *app) roleSet(use, short string, do func(context.Context, admin.API, adm
 
 func (a *app) roleRemove() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove NAME", Short: "Remove a role that no account has", Args: exactly("NAME"),
+		Use: "remove NAME", Short: "Remove a role that no account has", Args: exactly("NAME"), ValidArgsFunction: a.completeOwnRoles,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.administer(cmd.Context(), func(ctx context.Context, api admin.API) error {
 				return api.RemoveRole(ctx, auth.Role(args[0]))

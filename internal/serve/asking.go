@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"net"
+	"net/netip"
 	"time"
 )
 
@@ -18,7 +20,7 @@ type asker struct {
 	mode func() (ask, strict bool)
 	// judge is asked in a strict handshake, a resumed one too. Otherwise the
 	// certificate is judged with each request.
-	judge func(ctx context.Context, chain []*x509.Certificate) error
+	judge func(ctx context.Context, source netip.Addr, chain []*x509.Certificate) error
 }
 
 // tlsConfig is that of one listener: TLS 1.2 and up, HTTP/1.1 alone. It asks for
@@ -39,22 +41,32 @@ func (c *Certificates) tlsConfig(listener string, a asker) *tls.Config {
 	asking, strict := base(), base()
 	asking.ClientAuth = tls.RequestClientCert
 	strict.ClientAuth = tls.RequireAnyClientCert
-	strict.VerifyConnection = func(cs tls.ConnectionState) error { // on resumed ones too
-		ctx, cancel := context.WithTimeout(context.Background(), judgeTime)
-		defer cancel()
-		return a.judge(ctx, cs.PeerCertificates)
-	}
 	outer := base()
-	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+	outer.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 		switch ask, only := a.mode(); {
 		case ask && only:
-			return strict, nil
+			own := strict.Clone()                                       // its tickets are those of strict
+			own.VerifyConnection = func(cs tls.ConnectionState) error { // on resumed ones too
+				ctx, cancel := context.WithTimeout(hello.Context(), judgeTime)
+				defer cancel()
+				return a.judge(ctx, peerAddr(hello.Conn), cs.PeerCertificates)
+			}
+			return own, nil
 		case ask:
 			return asking, nil
 		}
 		return plain, nil
 	}
 	return outer
+}
+
+// peerAddr is the address at the other end.
+func peerAddr(c net.Conn) netip.Addr {
+	a, err := netip.ParseAddrPort(c.RemoteAddr().String())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
 }
 
 // ownTickets keeps the session tickets of a configuration apart from those of

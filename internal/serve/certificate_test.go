@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"math/big"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func (i issued) keyText(t *testing.T) string {
 
 func (i issued) keyPEM(t *testing.T) auth.Secret { return auth.NewSecret(i.keyText(t)) }
 
-func ecKey(t *testing.T) crypto.Signer {
+func ecKey(t testing.TB) crypto.Signer {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -60,7 +61,7 @@ func ecKey(t *testing.T) crypto.Signer {
 }
 
 // issue makes a certificate for localhost; nil by = signed by itself.
-func issue(t *testing.T, by *issued, key crypto.Signer, change func(*x509.Certificate)) issued {
+func issue(t testing.TB, by *issued, key crypto.Signer, change func(*x509.Certificate)) issued {
 	t.Helper()
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, DNSNames: []string{"localhost"},
@@ -258,7 +259,10 @@ func TestListenerAsksForCertificates(t *testing.T) {
 	var ask, strict, bad atomic.Bool
 	a := asker{
 		mode: func() (bool, bool) { return ask.Load(), strict.Load() },
-		judge: func(_ context.Context, chain []*x509.Certificate) error {
+		judge: func(_ context.Context, source netip.Addr, _ []*x509.Certificate) error {
+			if !source.IsLoopback() {
+				t.Errorf("the client is at %v", source)
+			}
 			if bad.Load() {
 				return errors.New("revoked")
 			}
@@ -342,7 +346,7 @@ func FuzzServerCertificate(f *testing.F) {
 }
 
 // crl is ca's list of what it has revoked, in DER.
-func crl(t *testing.T, ca issued, revoked ...issued) []byte {
+func crl(t testing.TB, ca issued, revoked ...issued) []byte {
 	t.Helper()
 	now := time.Now()
 	list := &x509.RevocationList{Number: big.NewInt(1), ThisUpdate: now.Add(-time.Minute), NextUpdate: now.Add(time.Hour)}

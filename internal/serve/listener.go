@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -61,8 +62,8 @@ func (c *core) asker(listener string) asker {
 			r := c.sessions.Rules(listener)
 			return r.Certificates, r.Strict
 		},
-		judge: func(ctx context.Context, chain []*x509.Certificate) error {
-			_, err := c.authority.Check(ctx, auth.Attempt{Kind: auth.Certificate, Chain: chain, Listener: listener})
+		judge: func(ctx context.Context, source netip.Addr, chain []*x509.Certificate) error {
+			_, err := c.authority.Check(ctx, auth.Attempt{Kind: auth.Certificate, Chain: chain, Listener: listener, Source: source})
 			return err
 		},
 	}

@@ -26,7 +26,7 @@ import (
 
 // running is a server or a simulator in this process.
 type running struct {
-	t     *testing.T
+	t     testing.TB
 	ready Ready
 	stop  context.CancelFunc
 	done  chan struct{}
@@ -35,7 +35,7 @@ type running struct {
 }
 
 // start runs f until the test ends or it is stopped, and waits until it is ready.
-func start(t *testing.T, f func(ctx context.Context, ready func(Ready), log *slog.Logger) error) *running {
+func start(t testing.TB, f func(ctx context.Context, ready func(Ready), log *slog.Logger) error) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{t: t, stop: stop, done: make(chan struct{}), log: &logBuffer{}}

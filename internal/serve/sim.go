@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
@@ -70,7 +72,12 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	if err != nil {
 		return configError{err}
 	}
-	f, err := cfg.listen(dir, id, certs.tlsConfig(sim.Listener, asker{mode: device.AsksForCertificates, judge: device.JudgeCertificate}))
+	f, err := cfg.listen(dir, id, certs.tlsConfig(sim.Listener, asker{
+		mode: device.AsksForCertificates,
+		judge: func(ctx context.Context, _ netip.Addr, chain []*x509.Certificate) error {
+			return device.JudgeCertificate(ctx, chain)
+		},
+	}))
 	if err != nil {
 		return err
 	}

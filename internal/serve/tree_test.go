@@ -23,10 +23,13 @@ import (
 )
 
 // startAlone is a server without targets.
-func startAlone(t *testing.T, listeners ...config.Listener) (*running, *admin.Client) {
+func startAlone(t testing.TB, listeners ...config.Listener) (*running, *admin.Client) {
 	t.Helper()
 	data := filepath.Join(t.TempDir(), "alone")
 	r := start(t, func(ctx context.Context, ready func(Ready), log *slog.Logger) error {
+		if _, bench := t.(*testing.B); bench {
+			log = nil // lines that nobody reads cost as much as they do
+		}
 		return Run(ctx, Config{Data: data, Alone: len(listeners) == 0, Listeners: listeners, Ready: ready, Log: log})
 	})
 	c := admin.NewClient(func(ctx context.Context) (net.Conn, error) { return DialSocket(ctx, data) })
@@ -103,6 +106,61 @@ func TestTreeAdministersPostern(t *testing.T) {
 	ann.do("GET", "/redfish/v1/Systems/1", "", 401)
 	if line := srv.log.String(); !strings.Contains(line, "caller=ann") || strings.Contains(line, "correct-horse") {
 		t.Error("the log does not name ann, or tells her password")
+	}
+}
+
+// Client certificates, and the server's own, are administered over Redfish too.
+func TestTreeAdministersCertificates(t *testing.T) {
+	t.Parallel()
+	srv, api := startAlone(t)
+	base, ctx := srv.ready.URLs["https"], t.Context()
+	root := caller{t: t, base: base, client: srv.client(), name: "admin", password: srv.password()}
+	root.do("POST", accounts, `{"UserName":"ann","Password":"correct-horse","RoleId":"Operator"}`, 201)
+	ca := issue(t, nil, ecKey(t), func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	mine := issue(t, &ca, ecKey(t), func(c *x509.Certificate) {
+		c.Subject.CommonName = "ann"
+		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
+	body := func(v any) string {
+		data, err := json.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(data)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(srv.caPEM()))
+	ann := func() caller {
+		tr := &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+			RootCAs: pool, Certificates: []tls.Certificate{{Certificate: [][]byte{mine.cert.Raw}, PrivateKey: mine.key}},
+		}}
+		return caller{t: t, base: base, client: &http.Client{Transport: tr}}
+	}
+	ann().do("GET", "/redfish/v1/Systems/1", "", 401)
+	root.do("POST", "/redfish/v1/AccountService/MultiFactorAuth/ClientCertificate/Certificates",
+		body(map[string]string{"CertificateType": "PEM", "CertificateString": ca.pem()}), 201)
+	root.do("PATCH", "/redfish/v1/AccountService", `{"MultiFactorAuth":{"ClientCertificate":{"Enabled":true}}}`, 200)
+	ann().do("GET", "/redfish/v1/Systems/1", "", 200)
+	if list, err := api.CAs(ctx, "tree"); err != nil || len(list) != 1 {
+		t.Errorf("CAs: %+v, %v", list, err)
+	}
+
+	const shown = "/redfish/v1/Managers/1/NetworkProtocol/HTTPS/Certificates/1"
+	own := issue(t, nil, ecKey(t), func(c *x509.Certificate) { c.IPAddresses = []net.IP{net.IPv4(127, 0, 0, 1)} })
+	root.do("POST", "/redfish/v1/CertificateService/Actions/CertificateService.ReplaceCertificate", body(map[string]any{
+		"CertificateType": "PEM", "CertificateString": own.pem() + own.keyText(t), "CertificateUri": map[string]string{"@odata.id": shown},
+	}), 204)
+	pool.AddCert(own.cert)
+	ann().do("GET", "/redfish/v1/Systems/1", "", 200)
+	if c, err := api.ServerCertificate(ctx, "tree"); err != nil || c.PEM != own.pem() {
+		t.Errorf("shown: %+v, %v", c, err)
+	}
+	csr := root.do("POST", "/redfish/v1/CertificateService/Actions/CertificateService.GenerateCSR", body(map[string]any{
+		"CommonName": "gate.example", "Organization": "Lab", "OrganizationalUnit": "A", "City": "B", "State": "C", "Country": "DE",
+		"CertificateCollection": map[string]string{"@odata.id": "/redfish/v1/Managers/1/NetworkProtocol/HTTPS/Certificates"},
+	}), 200)
+	if text, _ := csr["CSRString"].(string); !strings.Contains(text, "BEGIN CERTIFICATE REQUEST") {
+		t.Errorf("CSR: %v", csr)
 	}
 }
 
