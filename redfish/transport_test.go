@@ -219,7 +219,7 @@ func TestTransportGivenLogin(t *testing.T) {
 		t.Errorf("Close of a given login: %v, %d sessions left, want 1", err, s.count())
 	}
 
-	tr, c = s.transport(t, func(cfg *redfish.TransportConfig) { cfg.Login, cfg.Credential, cfg.EndLogin = login, nil, true })
+	tr, _ = s.transport(t, func(cfg *redfish.TransportConfig) { cfg.Login, cfg.Credential, cfg.EndLogin = login, nil, true })
 	if err := tr.Close(); err != nil || s.count() != 0 {
 		t.Errorf("Close with EndLogin: %v, %d sessions left", err, s.count())
 	}
