@@ -231,7 +231,7 @@ func TestPushFollowsNothing(t *testing.T) {
 	r.want(201, "POST", subscriptionsPath, `{"Destination":"`+l.URL+`","Protocol":"Redfish"}`)
 	r.testEvent(`{}`)
 	l.event(t)
-	r.Close() // waits for the delivery
+	r.Device.events.workers.Wait()
 	if len(other.got) > 0 {
 		t.Error("a redirect was followed")
 	}
@@ -294,9 +294,14 @@ func TestPushRetries(t *testing.T) {
 					t.Errorf("told: %+v", e)
 				}
 				r.want(404, "GET", at, "")
-				return
 			}
 			r.Device.events.workers.Wait()
+			if n := len(l.got); n > 0 {
+				t.Errorf("%d attempts too many", n)
+			}
+			if tt.left == "" {
+				return
+			}
 			if p := r.want(200, "GET", at, ""); p.member("Status", "State") != tt.left {
 				t.Errorf("left: %s", p.body)
 			}

@@ -363,7 +363,7 @@ func (ts *tasks) monitor(w http.ResponseWriter, r *http.Request, path string) er
 	switch state {
 	case taskCompleted:
 	case taskException:
-		status = http.StatusInternalServerError
+		status = http.StatusBadRequest // it was the image
 	default:
 		return ts.accepted(w, r, t)
 	}

@@ -6,6 +6,7 @@ import (
 	"mime/multipart"
 	"net/http/httptest"
 	"net/textproto"
+	"strings"
 	"testing"
 
 	"github.com/postern/postern/auth"
@@ -110,6 +111,17 @@ func TestUploadIsCounted(t *testing.T) {
 	u := r.Stats().Upload
 	if u.Count != 1 || u.Bytes != 5 || u.SHA256 != "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d" {
 		t.Errorf("%+v", u)
+	}
+}
+
+func TestUploadIsBounded(t *testing.T) {
+	t.Parallel()
+	r, _ := startByHand(t)
+	if n, err := r.receive(strings.NewReader("12345"), 5); n != 5 || err != nil {
+		t.Errorf("as large as may be: %d, %v", n, err)
+	}
+	if _, err := r.receive(strings.NewReader("123456"), 5); err == nil {
+		t.Error("one byte too many")
 	}
 }
 
