@@ -111,6 +111,7 @@ func (d *Device) resetSystem(params []byte) {
 		return body
 	})
 	d.recordFor(systemPath, "SystemReset", fmt.Sprintf("The system was reset: %s. It is %s.", how, d.powerState()))
+	d.events.resourceEvent(eventResourceUpdated, systemPath, "")
 	d.tasks.released()
 }
 
@@ -169,6 +170,7 @@ func insertMedia(slot string) action {
 				return putValue(body, string(lookup(params, "WriteProtected")) != "false", "WriteProtected")
 			})
 			d.recordFor(at, "MediaInserted", "Virtual media was inserted into "+slot+".")
+			d.events.resourceEvent(eventResourceUpdated, at, "")
 		}}
 }
 
@@ -182,5 +184,6 @@ func ejectMedia(slot string) action {
 			return putValue(body, false, "Inserted")
 		})
 		d.recordFor(at, "MediaEjected", "Virtual media was ejected from "+slot+".")
+		d.events.resourceEvent(eventResourceUpdated, at, "")
 	}}
 }

@@ -214,8 +214,10 @@ func TestPush(t *testing.T) {
 	if _, e = l.event(t); e.Events[0].MessageID != logRegistry+"SystemReset" || e.Events[0].LogEntry == nil {
 		t.Errorf("reset: %s", e.Events[0].MessageID)
 	}
-	if _, e = l.event(t); e.Events[0].MessageID != resourceRegistry+"ResourceChanged" {
-		t.Errorf("change: %s", e.Events[0].MessageID)
+	for _, how := range []string{"reset", "PATCH"} {
+		if _, e = l.event(t); e.Events[0].MessageID != resourceRegistry+"ResourceChanged" {
+			t.Errorf("changed by %s: %s", how, e.Events[0].MessageID)
+		}
 	}
 }
 
