@@ -323,6 +323,18 @@ func TestListeners(t *testing.T) {
 	if csr, err := d.CertificateRequest(ctx, "tree", admin.CSRRequest{CommonName: "x"}); err != nil || csr != "csr tree x" {
 		t.Errorf("got %q, %v", csr, err)
 	}
+	// A target that is given the name again begins anew.
+	check(t, second(d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, true), Listener: "target:bmc1"})))
+	check(t, second(d.AddCA(ctx, admin.NewCA{PEM: newCertificate(t, true)})))
+	check(t, d.RemoveTarget(ctx, "bmc1"))
+	want(t, second(d.ListenerRules(ctx, "target:bmc1")), admin.NotFound, "no listener")
+	check(t, second(d.AddTarget(ctx, admin.NewTarget{Name: "bmc1", URL: "https://b", User: "root", Password: auth.NewSecret("pw")})))
+	if r, err := d.ListenerRules(ctx, "target:bmc1"); err != nil || r.Certificates || r.Mapping != admin.MapCommonName {
+		t.Errorf("rules of a new target: %+v, %v", r, err)
+	}
+	if list, err := d.CAs(ctx, "target:bmc1"); err != nil || len(list) != 1 || d.out.last != "reset target:bmc1" {
+		t.Errorf("CAs of a new target: %+v, %v; its certificate: %q", list, err, d.out.last)
+	}
 	got := strings.Join(d.records(t), "\n")
 	for _, event := range []string{"admin.listener.rules  uid:7", "admin.certificate.replace  uid:7", "admin.certificate.replace  uid:7 not done", "admin.certificate.reset", "admin.certificate.request"} {
 		if !strings.Contains(got, event) {

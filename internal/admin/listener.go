@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/postern/postern/auth"
@@ -61,6 +62,30 @@ func (s *Service) checkListener(ctx context.Context, name string) error {
 		return listenerFault(targetFault(err, target), name)
 	}
 	return nil
+}
+
+// forgetListener drops the rules, the CAs and the certificate of a listener that
+// is gone. What cannot be dropped is logged: the target is removed all the same.
+func (s *Service) forgetListener(ctx context.Context, name string) {
+	var errs []error
+	if now := s.sessions.Rules(name); now.Version > 1 {
+		rules := session.DefaultRules(name)
+		rules.Version = now.Version
+		_, err := s.sessions.SetRules(ctx, rules)
+		errs = append(errs, err)
+	}
+	for _, ca := range s.trust.CAs(name) {
+		if ca.Listener == name {
+			errs = append(errs, s.RemoveCA(ctx, name, ca.ID))
+		}
+	}
+	err := s.certificates.ResetServerCertificate(ctx, name)
+	if e, ok := errors.AsType[*Error](err); !ok || e.Reason != Fixed { // what the configuration gives is not kept
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
+		s.log.LogAttrs(ctx, slog.LevelWarn, "something that was set for a removed listener is left", slog.String("listener", name), slog.Any("error", err))
+	}
 }
 
 func noListener(name string) error {

@@ -128,11 +128,16 @@ func (s *Service) SetTargetPassword(ctx context.Context, name string, password a
 	})
 }
 
-// RemoveTarget implements API.
+// RemoveTarget implements API. What was set for its listener goes with it: another
+// target that is given the name later begins anew.
 func (s *Service) RemoveTarget(ctx context.Context, name string) error {
-	return s.onTarget(ctx, audit.Record{Event: "admin.target.remove", Target: name}, func(target.Target) error {
+	err := s.onTarget(ctx, audit.Record{Event: "admin.target.remove", Target: name}, func(target.Target) error {
 		return s.targets.Remove(ctx, name)
 	})
+	if err == nil {
+		s.forgetListener(context.WithoutCancel(ctx), TargetListener(name))
+	}
+	return err
 }
 
 // onTarget records a change of a target, makes it, and has the server take it up.

@@ -78,8 +78,9 @@ func (s *server) treeHandler(machine *sim.Machine) (http.Handler, error) {
 		return nil, err
 	}
 	next := redfish.Query(machine.Watch(administered))
+	recorded := &audited{next: next, audit: s.audit, listener: admin.TreeListener, writeError: redfishFamily().writeError, log: s.log}
 	return redfish.New(redfish.Config{
-		Authority: authority, Listener: admin.TreeListener, Profile: redfish.Generic(), Next: noteCaller(next), Open: next,
+		Authority: authority, Listener: admin.TreeListener, Profile: redfish.Generic(), Next: noteCaller(recorded), Open: next,
 		Rules: s.redfishRules(admin.TreeListener), SetSessions: setSessions(s.admin, admin.TreeListener), Log: s.log,
 	})
 }

@@ -13,11 +13,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/trust"
 )
@@ -104,6 +106,18 @@ func TestTreeAdministersPostern(t *testing.T) {
 	ann.do("POST", "/redfish/v1/SessionService/Sessions", `{"UserName":"ann","Password":"correct-horse"}`, 201)
 	root.do("PATCH", "/redfish/v1/AccountService", `{"HTTPBasicAuth":"Disabled"}`, 200)
 	ann.do("GET", "/redfish/v1/Systems/1", "", 401)
+	root.password = "not this one" // refused before it is a call
+	root.do("POST", accounts, `{}`, 401)
+	var calls []string
+	for rec, err := range audit.Read(filepath.Join(filepath.Dir(srv.ready.CAFile), AuditDir), audit.Filter{Event: "call."}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		calls = append(calls, fmt.Sprintf("%s %s %s %s %d", rec.Event, rec.Caller, rec.Method, rec.Path, rec.Status))
+	}
+	if want := []string{"call.begin admin POST " + accounts + " 0", "call.end admin POST " + accounts + " 201", "call.begin ann POST " + accounts + " 0"}; len(calls) < 3 || !slices.Equal(calls[:3], want) {
+		t.Errorf("the audit has %q, want it to begin with %q", calls, want)
+	}
 	if line := srv.log.String(); !strings.Contains(line, "caller=ann") || strings.Contains(line, "correct-horse") {
 		t.Error("the log does not name ann, or tells her password")
 	}
