@@ -45,6 +45,9 @@ type Target struct {
 	Device     Device
 	// Transport carries the calls. It verifies the device's certificate.
 	Transport http.RoundTripper
+	// Untrusted reports whether an error means that the device did not show the
+	// certificate that it is known by; nil: never.
+	Untrusted func(error) bool
 	// Says returns what the body of an error answer says to a person; "" = nothing.
 	Says func(body []byte) string
 }
@@ -68,14 +71,15 @@ func New(book *saved.Book, now func() time.Time) *Client {
 }
 
 // Login returns the saved login of t, or makes and saves one. Of any number of
-// processes that ask at the same time one logs in; the others wait for it.
+// processes that ask at the same time one logs in; the others wait for it, and
+// where it fails they fail as it did.
 func (c *Client) Login(ctx context.Context, t Target) (l saved.Login, fresh bool, err error) {
 	all, err := c.book.Logins(t.key())
 	if err != nil {
 		return saved.Login{}, false, err
 	}
-	if l, ok := usable(all); ok {
-		l, err = withSecret(ctx, t, l)
+	if l, ok := t.usable(all); ok {
+		l, err = c.withSecret(ctx, t, l)
 		return l, false, err
 	}
 	return c.login(ctx, t, func(saved.Login) bool { return true })
@@ -83,6 +87,7 @@ func (c *Client) Login(ctx context.Context, t Target) (l saved.Login, fresh bool
 
 // login returns a saved login that is good enough, or makes one.
 func (c *Client) login(ctx context.Context, t Target, good func(saved.Login) bool) (saved.Login, bool, error) {
+	asked := c.now()
 	p, err := c.book.Open(ctx, t.key())
 	if err != nil {
 		return saved.Login{}, false, err
@@ -92,9 +97,9 @@ func (c *Client) login(ctx context.Context, t Target, good func(saved.Login) boo
 	if err != nil {
 		return saved.Login{}, false, err
 	}
-	if l, ok := usable(all); ok {
+	if l, ok := t.usable(all); ok {
 		if good(l) {
-			l, err = withSecret(ctx, t, l)
+			l, err = c.withSecret(ctx, t, l)
 			return l, false, err
 		}
 		// The device does not know it, or says so: it is told to end it all the
@@ -112,38 +117,15 @@ func (c *Client) login(ctx context.Context, t Target, good func(saved.Login) boo
 			}
 		}
 	}
-	l, err := c.make(ctx, t, p)
+	l, err := c.make(ctx, t, p, asked)
 	return l, err == nil, err
 }
 
-// make logs in and writes the login down before anybody uses it. From the moment
-// the login is sent the caller's cancel cuts nothing.
-func (c *Client) make(ctx context.Context, t Target, p *saved.Page) (saved.Login, error) {
-	cred, err := t.Credential(ctx)
-	if err != nil {
-		return saved.Login{}, err
-	}
-	ctx = context.WithoutCancel(ctx)
-	made, err := t.Device.Login(ctx, cred, auth.LoginOptions{Method: t.Method})
-	if err != nil {
-		return saved.Login{}, err
-	}
-	l := saved.Login{Login: made, URL: t.URL, Family: t.Family, Created: c.now()}
-	kept := l
-	if made.Method == auth.MethodBasic {
-		kept.Secret = auth.Secret{} // a password is not for keeping
-	}
-	if err := p.Save(ctx, kept); err != nil {
-		// Nobody would find it again.
-		return saved.Login{}, errors.Join(err, t.Device.Logout(ctx, made))
-	}
-	return l, nil
-}
-
-// usable returns the newest login that is not ending.
-func usable(all []saved.Login) (saved.Login, bool) {
+// usable returns the newest login that is not ending, and made in the way that t
+// wants.
+func (t Target) usable(all []saved.Login) (saved.Login, bool) {
 	for _, l := range slices.Backward(all) {
-		if l.Ending.IsZero() {
+		if l.Ending.IsZero() && (t.Method == "" || t.Method == auth.MethodAuto || l.Method == t.Method) {
 			return l, true
 		}
 	}
@@ -151,13 +133,20 @@ func usable(all []saved.Login) (saved.Login, bool) {
 }
 
 // withSecret adds the password, which is not saved, to a login by HTTP Basic.
-func withSecret(ctx context.Context, t Target, l saved.Login) (saved.Login, error) {
+func (c *Client) withSecret(ctx context.Context, t Target, l saved.Login) (saved.Login, error) {
 	if l.Method != auth.MethodBasic {
 		return l, nil
 	}
+	attempts, err := c.book.Attempts(t.key())
+	if err != nil {
+		return saved.Login{}, err
+	}
 	cred, err := t.Credential(ctx)
+	if err != nil {
+		return saved.Login{}, err
+	}
 	l.Secret = cred.Password
-	return l, err
+	return l, refusedBefore(attempts, cred)
 }
 
 // Do sends a request with the login of t. Where the device no longer knows it, a
@@ -166,6 +155,9 @@ func withSecret(ctx context.Context, t Target, l saved.Login) (saved.Login, erro
 func (c *Client) Do(ctx context.Context, t Target, r *http.Request) (*http.Response, error) {
 	l, fresh, err := c.Login(ctx, t)
 	if err != nil {
+		if r.Body != nil {
+			r.Body.Close()
+		}
 		return nil, err
 	}
 	resp, err := send(t, r, r.Body, l)
@@ -177,8 +169,11 @@ func (c *Client) Do(ctx context.Context, t Target, r *http.Request) (*http.Respo
 		resp.Body.Close()
 		return nil, err
 	}
+	if !renewed {
+		return resp, nil
+	}
 	body, again := repeat(r)
-	if !renewed || !again {
+	if !again {
 		return resp, nil
 	}
 	io.Copy(io.Discard, io.LimitReader(resp.Body, maxDrained))
@@ -195,7 +190,7 @@ func (c *Client) renew(ctx context.Context, t Target, l saved.Login) (saved.Logi
 		return l, false, nil // it lives, or nobody knows
 	}
 	if l.Method == auth.MethodBasic {
-		return l, false, nil // the password is refused: a second try would be one more
+		return l, false, c.refuse(ctx, t, l) // a second try would be one more refusal
 	}
 	next, _, err := c.login(ctx, t, func(now saved.Login) bool { return !now.Secret.Equal(l.Secret) })
 	return next, err == nil, err
@@ -223,11 +218,14 @@ func repeat(r *http.Request) (io.ReadCloser, bool) {
 // An Owed error is a logout that did not succeed: the session is remembered, and
 // the next login or logout tries again.
 type Owed struct {
-	Location string
+	Location string // "" = not known
 	Err      error
 }
 
 func (e *Owed) Error() string {
+	if e.Location == "" {
+		return fmt.Sprintf("the device may still hold a session: %v", e.Err)
+	}
 	return fmt.Sprintf("the device may still hold session %q: %v", e.Location, e.Err)
 }
 

@@ -10,7 +10,8 @@ import (
 	"github.com/postern/postern/internal/saved"
 )
 
-// Logout ends every saved login of t, and returns how many there were. The
+// Logout ends every saved login of t, and returns how many there were. What was
+// cut off before is looked for with one of them. Refusals are forgotten. The
 // caller's cancel cuts no logout. An error that is an *Owed means that a session
 // may be left; the next command tries again.
 func (c *Client) Logout(ctx context.Context, t Target) (int, error) {
@@ -19,15 +20,31 @@ func (c *Client) Logout(ctx context.Context, t Target) (int, error) {
 		return 0, err
 	}
 	defer p.Close()
+	ctx = context.WithoutCancel(ctx)
 	all, err := p.Logins()
 	if err != nil {
 		return 0, err
 	}
+	attempts, err := p.Attempts()
+	if err != nil {
+		return 0, err
+	}
 	var errs []error
+	var over []string
+	for _, a := range attempts {
+		if !a.Doubtful() || c.now().Sub(a.Started) > longestIdle {
+			over = append(over, a.Nonce)
+		}
+	}
+	errs = append(errs, p.Drop(ctx, over...))
+	attempts = slices.DeleteFunc(attempts, func(a saved.Attempt) bool { return slices.Contains(over, a.Nonce) })
+	if l, ok := t.usable(all); ok && len(attempts) > 0 && l.Method == auth.MethodSession {
+		attempts = c.settle(ctx, t, p, l, attempts)
+	}
 	for _, l := range all {
 		errs = append(errs, c.end(ctx, t, p, l))
 	}
-	return len(all), errors.Join(errs...)
+	return len(all), errors.Join(append(errs, doubts(attempts))...)
 }
 
 // end writes down that l is to be ended, ends it, and forgets it.

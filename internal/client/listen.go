@@ -40,7 +40,7 @@ const (
 )
 
 // Listen follows the notifications of t until ctx ends or tell returns an error,
-// which it returns. A stream that is lost is opened again, from where it was
+// which it returns, or the device refuses password or certificate. A stream that is lost is opened again, from where it was
 // where the device can do that, and the gap is told. after is the id of the last
 // event that the caller has seen; "" = none. An error of the first try ends it.
 func (c *Client) Listen(ctx context.Context, t Target, after string, tell func(Notification) error) error {
@@ -69,7 +69,7 @@ func (c *Client) Listen(ctx context.Context, t Target, after string, tell func(N
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case !connected:
+		case !connected || t.final(err):
 			return err
 		}
 		select {
@@ -79,6 +79,17 @@ func (c *Client) Listen(ctx context.Context, t Target, after string, tell func(N
 		}
 		pause *= 2
 	}
+}
+
+// final reports whether another try could only do harm.
+func (t Target) final(err error) bool {
+	if le, ok := errors.AsType[*auth.LoginError](err); ok && le.Outcome == auth.Refused {
+		return true
+	}
+	if _, ok := errors.AsType[*RefusedError](err); ok {
+		return true
+	}
+	return t.Untrusted != nil && t.Untrusted(err)
 }
 
 // A toldError is one of whoever is told of events.

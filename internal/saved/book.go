@@ -28,7 +28,7 @@ type Book struct {
 
 // An edit is one change of the logins, for all that wait to be written together.
 type edit struct {
-	apply func([]Login) []Login
+	apply func(*content)
 	done  chan struct{} // closed when err is set
 	err   error
 }
@@ -60,21 +60,31 @@ func (b *Book) path() string { return filepath.Join(b.dir, fileName) }
 // Logins returns the saved logins of a key, the endings too, the oldest first;
 // those of every key for "". It waits for nobody.
 func (b *Book) Logins(key string) ([]Login, error) {
-	all, err := b.read()
+	c, err := b.read()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(l Login) bool { return key != "" && l.Key != key }), nil
+	return slices.DeleteFunc(c.logins, func(l Login) bool { return key != "" && l.Key != key }), nil
+}
+
+// Attempts returns the attempts of a key, the oldest first; those of every key
+// for "". It waits for nobody.
+func (b *Book) Attempts(key string) ([]Attempt, error) {
+	c, err := b.read()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(c.attempts, func(a Attempt) bool { return key != "" && a.Key != key }), nil
 }
 
 // read reads the file, which is always a whole one.
-func (b *Book) read() ([]Login, error) {
+func (b *Book) read() (content, error) {
 	f, err := os.Open(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return content{}, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("saved logins: %w", err)
+		return content{}, fmt.Errorf("saved logins: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
@@ -82,13 +92,13 @@ func (b *Book) read() ([]Login, error) {
 		err = errors.New("the file is too large")
 	}
 	if err != nil {
-		return nil, fmt.Errorf("saved logins: %w", err)
+		return content{}, fmt.Errorf("saved logins: %w", err)
 	}
-	logins, err := decode(data)
+	c, err := decode(data)
 	if err != nil {
-		return nil, fmt.Errorf("saved logins: %s: %w", b.path(), err)
+		return content{}, fmt.Errorf("saved logins: %s: %w", b.path(), err)
 	}
-	return logins, nil
+	return c, nil
 }
 
 // A Page is the part of the book that belongs to one key, held alone: no other
@@ -114,24 +124,48 @@ func (b *Book) Open(ctx context.Context, key string) (*Page, error) {
 // Logins returns the saved logins of the key, the endings too, the oldest first.
 func (p *Page) Logins() ([]Login, error) { return p.book.Logins(p.key) }
 
-// Save writes l down, in the place of the same session where that is there. It
-// is on stable storage when Save returns.
+// Attempts returns the attempts of the key, the oldest first. One without an end
+// was cut off: whoever made it held the page, and does no more.
+func (p *Page) Attempts() ([]Attempt, error) { return p.book.Attempts(p.key) }
+
+// Save writes l down, in the place of the same session where that is there, and
+// in that of the attempt that it came from. It is on stable storage when Save
+// returns.
 func (p *Page) Save(ctx context.Context, l Login) error {
 	l.Key = p.key
-	return p.book.change(ctx, func(all []Login) []Login {
-		if i := slices.IndexFunc(all, func(x Login) bool { return x.Key == p.key && same(x, l) }); i >= 0 {
-			all[i] = l
-			return all
+	return p.book.change(ctx, func(c *content) {
+		c.drop(p.key, l.Nonce)
+		if i := slices.IndexFunc(c.logins, func(x Login) bool { return x.Key == p.key && same(x, l) }); i >= 0 {
+			c.logins[i] = l
+			return
 		}
-		return append(all, l)
+		c.logins = append(c.logins, l)
 	})
 }
 
 // Forget takes the session out of the book.
 func (p *Page) Forget(ctx context.Context, l Login) error {
-	return p.book.change(ctx, func(all []Login) []Login {
-		return slices.DeleteFunc(all, func(x Login) bool { return x.Key == p.key && same(x, l) })
+	return p.book.change(ctx, func(c *content) {
+		c.logins = slices.DeleteFunc(c.logins, func(x Login) bool { return x.Key == p.key && same(x, l) })
 	})
+}
+
+// Note writes an attempt down, in the place of that with the same nonce where
+// that is there. It is on stable storage when Note returns.
+func (p *Page) Note(ctx context.Context, a Attempt) error {
+	a.Key = p.key
+	return p.book.change(ctx, func(c *content) {
+		c.drop(p.key, a.Nonce)
+		c.attempts = append(c.attempts, a)
+	})
+}
+
+// Drop takes attempts out of the book.
+func (p *Page) Drop(ctx context.Context, nonces ...string) error {
+	if len(nonces) == 0 {
+		return nil
+	}
+	return p.book.change(ctx, func(c *content) { c.drop(p.key, nonces...) })
 }
 
 // Close lets others open the page.
@@ -140,7 +174,7 @@ func (p *Page) Close() error { return p.lock.Close() }
 // change replaces the file by what f makes of it. What several goroutines want
 // to change at the same time is written at once: a fleet saves its logins in a
 // few writings, not in one for each.
-func (b *Book) change(ctx context.Context, f func([]Login) []Login) error {
+func (b *Book) change(ctx context.Context, f func(*content)) error {
 	e := &edit{apply: f, done: make(chan struct{})}
 	b.mu.Lock()
 	b.waiting = append(b.waiting, e)
@@ -186,7 +220,7 @@ func (b *Book) apply(ctx context.Context, edits []*edit) error {
 		return err
 	}
 	for _, e := range edits {
-		all = e.apply(all)
+		e.apply(&all)
 	}
 	data, err := encode(all)
 	if err == nil {

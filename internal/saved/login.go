@@ -1,9 +1,14 @@
 package saved
 
 import (
+	"crypto/pbkdf2"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/postern/postern/auth"
@@ -19,6 +24,74 @@ type Login struct {
 	// Ending is when somebody first wanted it to end: nobody may use it any more.
 	// Zero: it is in use.
 	Ending time.Time
+	Nonce  string // of the attempt that it came from; the device may show it
+}
+
+// An Attempt is a login that was begun and gave none. It is written down before
+// it is sent, so that one that was cut off is not forgotten: the device may have
+// made a session of it.
+type Attempt struct {
+	Key     string
+	URL     string // of the device
+	Family  string
+	Account auth.AccountName
+	Nonce   string // left with the session where the device keeps such a text
+	Basic   bool   // by HTTP Basic alone, of which no session comes
+	Started time.Time
+
+	// Ended is when it failed; zero: it was cut off, or is under way.
+	Ended   time.Time
+	Outcome auth.Outcome // these four once it has ended
+	Full    bool
+	Status  int
+	Says    string // what went wrong; no secret
+
+	// Refused knows the password again, where it was refused.
+	Refused Mark
+}
+
+// Doubtful reports whether the device may have a session of the attempt.
+func (a Attempt) Doubtful() bool {
+	return !a.Basic && (a.Ended.IsZero() || a.Outcome == auth.Unknown)
+}
+
+// A Mark knows a password again and does not tell it: a hash that is slow on
+// purpose, since whoever reads the file may have all the time there is.
+type Mark struct{ salt, hash []byte }
+
+// Of PBKDF2-HMAC-SHA-256 (OWASP, Password Storage, 2023: 600,000).
+const markRounds = 600_000
+
+// MarkOf makes the mark of a password. It takes a part of a second.
+func MarkOf(password auth.Secret) Mark {
+	m := Mark{salt: make([]byte, 16)}
+	rand.Read(m.salt)
+	m.hash = m.of(password)
+	return m
+}
+
+func (m Mark) of(password auth.Secret) []byte {
+	hash, err := pbkdf2.Key(sha256.New, password.Reveal(), m.salt, markRounds, sha256.Size)
+	if err != nil {
+		panic(err) // only lengths that FIPS 140 forbids
+	}
+	return hash
+}
+
+// Is reports whether m is the mark of password. It takes as long as MarkOf.
+func (m Mark) Is(password auth.Secret) bool {
+	return len(m.hash) == sha256.Size && subtle.ConstantTimeCompare(m.hash, m.of(password)) == 1
+}
+
+// content is all that the file holds.
+type content struct {
+	logins   []Login
+	attempts []Attempt
+}
+
+// drop takes attempts out. No attempt has an empty nonce.
+func (c *content) drop(key string, nonces ...string) {
+	c.attempts = slices.DeleteFunc(c.attempts, func(a Attempt) bool { return a.Key == key && slices.Contains(nonces, a.Nonce) })
 }
 
 // Version of the file's form. A file with a higher one is not touched.
@@ -33,8 +106,25 @@ var ErrNewer = errors.New("the saved logins were written by a newer version")
 // The form of the file.
 type (
 	file struct {
-		Version int     `json:"version"`
-		Logins  []entry `json:"logins"`
+		Version  int       `json:"version"`
+		Logins   []entry   `json:"logins"`
+		Attempts []attempt `json:"attempts,omitempty"`
+	}
+	attempt struct {
+		Key     string           `json:"key"`
+		URL     string           `json:"url"`
+		Family  string           `json:"family"`
+		Account auth.AccountName `json:"account"`
+		Nonce   string           `json:"nonce"`
+		Basic   bool             `json:"basic,omitempty"`
+		Started time.Time        `json:"started"`
+		Ended   time.Time        `json:"ended,omitzero"`
+		Outcome auth.Outcome     `json:"outcome,omitempty"`
+		Full    bool             `json:"full,omitempty"`
+		Status  int              `json:"status,omitempty"`
+		Says    string           `json:"says,omitempty"`
+		Salt    []byte           `json:"salt,omitempty"`
+		Hash    []byte           `json:"hash,omitempty"`
 	}
 	entry struct {
 		Key      string           `json:"key"`
@@ -48,39 +138,54 @@ type (
 		Idle     time.Duration    `json:"idle,omitempty"` // nanoseconds
 		Created  time.Time        `json:"created"`
 		Ending   time.Time        `json:"ending,omitzero"`
+		Nonce    string           `json:"nonce,omitempty"`
+		Keeps    bool             `json:"keeps_nonce,omitempty"`
 	}
 )
 
-func decode(data []byte) ([]Login, error) {
+func decode(data []byte) (content, error) {
 	var f file
 	if err := json.Unmarshal(data, &f); err != nil {
-		return nil, errors.New("the file of saved logins is damaged") // the cause may quote a token
+		return content{}, errors.New("the file of saved logins is damaged") // the cause may quote a token
 	}
 	switch {
 	case f.Version > version:
-		return nil, fmt.Errorf("%w: form %d, this one knows %d", ErrNewer, f.Version, version)
+		return content{}, fmt.Errorf("%w: form %d, this one knows %d", ErrNewer, f.Version, version)
 	case f.Version < 1:
-		return nil, errors.New("the file of saved logins says no version")
+		return content{}, errors.New("the file of saved logins says no version")
 	}
-	var out []Login
+	var out content
 	for _, e := range f.Logins {
-		out = append(out, Login{
+		out.logins = append(out.logins, Login{
 			Login: auth.Login{
 				Method: e.Method, Account: e.Account, Secret: auth.NewSecret(e.Token),
-				Location: e.Location, ID: e.ID, Idle: e.Idle,
+				Location: e.Location, ID: e.ID, Idle: e.Idle, KeepsNonce: e.Keeps,
 			},
-			Key: e.Key, URL: e.URL, Family: e.Family, Created: e.Created, Ending: e.Ending,
+			Key: e.Key, URL: e.URL, Family: e.Family, Created: e.Created, Ending: e.Ending, Nonce: e.Nonce,
+		})
+	}
+	for _, a := range f.Attempts {
+		out.attempts = append(out.attempts, Attempt{
+			Key: a.Key, URL: a.URL, Family: a.Family, Account: a.Account, Nonce: a.Nonce, Basic: a.Basic, Started: a.Started,
+			Ended: a.Ended, Outcome: a.Outcome, Full: a.Full, Status: a.Status, Says: a.Says, Refused: Mark{a.Salt, a.Hash},
 		})
 	}
 	return out, nil
 }
 
-func encode(logins []Login) ([]byte, error) {
+func encode(c content) ([]byte, error) {
 	f := file{Version: version, Logins: []entry{}}
-	for _, l := range logins {
+	for _, l := range c.logins {
 		f.Logins = append(f.Logins, entry{
 			Key: l.Key, URL: l.URL, Family: l.Family, Method: l.Method, Account: l.Account, Token: l.Secret.Reveal(),
 			Location: l.Location, ID: l.ID, Idle: l.Idle, Created: l.Created, Ending: l.Ending,
+			Nonce: l.Nonce, Keeps: l.KeepsNonce,
+		})
+	}
+	for _, a := range c.attempts {
+		f.Attempts = append(f.Attempts, attempt{
+			Key: a.Key, URL: a.URL, Family: a.Family, Account: a.Account, Nonce: a.Nonce, Basic: a.Basic, Started: a.Started,
+			Ended: a.Ended, Outcome: a.Outcome, Full: a.Full, Status: a.Status, Says: a.Says, Salt: a.Refused.salt, Hash: a.Refused.hash,
 		})
 	}
 	return json.MarshalIndent(f, "", "  ")

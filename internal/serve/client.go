@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,8 +40,17 @@ func ClientTarget(t target.Target, credential func(context.Context) (auth.Creden
 	}
 	return client.Target{
 		Name: t.Name, URL: t.URL, Family: t.Family, Account: t.Account, Method: t.Method,
-		Credential: credential, Device: dev.client, Transport: data, Says: fam.says,
+		Credential: credential, Device: dev.client, Transport: data, Untrusted: untrusted, Says: fam.says,
 	}, nil
+}
+
+// untrusted reports whether a device's certificate is why nothing was sent.
+func untrusted(err error) bool {
+	if _, ok := errors.AsType[*target.PinError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // A Stored is the targets of a data directory, which is left as it is, whether a
