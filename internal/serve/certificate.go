@@ -62,7 +62,7 @@ func OpenCertificates(dir *Dir, id *Identity, key *seal.Key, now func() time.Tim
 	for _, file := range files {
 		listener := strings.ReplaceAll(strings.TrimSuffix(filepath.Base(file), ".pem"), "_", ":")
 		if c.own[listener], err = c.read(listener); err != nil {
-			return nil, fmt.Errorf("the certificate of listener %s: %w", listener, err)
+			return nil, fmt.Errorf("the certificate of listener %s (move %s away to be without it): %w", listener, file, err)
 		}
 	}
 	return c, nil

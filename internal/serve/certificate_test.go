@@ -130,6 +130,21 @@ func TestServerCertificateIsReplaced(t *testing.T) {
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v, want 0600", info.Mode(), err)
 	}
+	// What was sealed for one listener is of no use to another.
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := filepath.Join(dir.Path(certificatesDir), "tree.pem")
+	if err := os.WriteFile(moved, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenCertificates(dir, again.id, again.key, time.Now); !errors.Is(err, seal.ErrOpen) {
+		t.Errorf("a file that was moved: %v", err)
+	}
+	if err := os.Remove(moved); err != nil {
+		t.Fatal(err)
+	}
 	if err := again.ResetServerCertificate(ctx, "target:bmc1"); err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,13 +16,16 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/trust"
+	"github.com/postern/postern/redfish"
 )
 
 // startAlone is a server without targets.
@@ -178,6 +182,79 @@ func TestTreeAdministersCertificates(t *testing.T) {
 	}
 }
 
+// Who changes the own password keeps the session that it was done with, and loses
+// the others. A role of one's own gives what it has, at once.
+func TestTreeSessionsAndRoles(t *testing.T) {
+	t.Parallel()
+	srv, api := startAlone(t)
+	base, ctx := srv.ready.URLs["https"], t.Context()
+	if _, err := api.CreateRole(ctx, admin.Role{Name: "clerk", Privileges: auth.MayLogIn | auth.ConfigureSelf}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.CreateAccount(ctx, admin.NewAccount{Name: "ann", Role: "clerk", Password: auth.NewSecret("correct-horse")}); err != nil {
+		t.Fatal(err)
+	}
+	client := srv.client()
+	login := func() string {
+		resp, err := client.Post(base+"/redfish/v1/SessionService/Sessions", "application/json", strings.NewReader(`{"UserName":"ann","Password":"correct-horse"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.Header.Get("X-Auth-Token")
+	}
+	call := func(token, method, path, body string, want int) {
+		t.Helper()
+		r, err := http.NewRequest(method, base+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Auth-Token", token)
+		r.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s %s: got %d, want %d", method, path, resp.StatusCode, want)
+		}
+	}
+	mine, other := login(), login()
+	call(other, "GET", "/redfish/v1/Systems/1", "", 200)
+	call(mine, "POST", accounts, `{"UserName":"eve","Password":"correct-horse","RoleId":"clerk"}`, 403)
+	call(mine, "PATCH", accounts+"/ann", `{"Password":"battery-staple"}`, 200)
+	call(mine, "GET", "/redfish/v1/Systems/1", "", 200)
+	call(other, "GET", "/redfish/v1/Systems/1", "", 401)
+	if _, err := api.ChangeRole(ctx, admin.Role{Name: "clerk", Privileges: auth.MayLogIn | auth.ConfigureUsers}); err != nil {
+		t.Fatal(err)
+	}
+	call(mine, "POST", accounts, `{"UserName":"eve","Password":"correct-horse","RoleId":"clerk"}`, 201)
+}
+
+// Settings of the sessions that were thought out for others are not made.
+func TestSetSessionsKnowsItsVersion(t *testing.T) {
+	t.Parallel()
+	_, api := startAlone(t)
+	set := setSessions(api, "tree")
+	r, err := api.ListenerRules(t.Context(), "tree")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := set(t.Context(), redfish.SessionChange{Version: r.Version, Idle: new(time.Hour), Lifetime: new(2 * time.Hour)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := set(t.Context(), redfish.SessionChange{Version: r.Version, Idle: new(time.Minute)}); !errors.Is(err, redfish.ErrChanged) {
+		t.Errorf("an old version: got %v, want ErrChanged", err)
+	}
+	if err := set(t.Context(), redfish.SessionChange{Enabled: new(false)}); err != nil {
+		t.Error(err)
+	}
+	if r, err := api.ListenerRules(t.Context(), "tree"); err != nil || r.SessionIdle != time.Hour || r.SessionLifetime != 2*time.Hour || !r.SessionsDisabled {
+		t.Errorf("got %+v, %v", r, err)
+	}
+}
+
 // At the face of a target the caller's own account is Postern's, and nothing else
 // of the account service is shown.
 func TestOwnAccountAtTarget(t *testing.T) {
@@ -207,9 +284,20 @@ func TestOwnAccountAtTarget(t *testing.T) {
 	for _, path := range []string{"/redfish/v1/AccountService", accounts, accounts + "/admin", accounts + "/root"} {
 		ann.do("GET", path, "", 403)
 	}
-	admin := caller{t: t, base: ann.base, client: ann.client, name: "admin", password: gw.password()}
-	admin.do("GET", accounts+"/ann", "", 403)
-	admin.do("DELETE", accounts+"/admin", "", 405)
+	root := caller{t: t, base: ann.base, client: ann.client, name: "admin", password: gw.password()}
+	root.do("GET", accounts+"/ann", "", 403)
+	root.do("DELETE", accounts+"/admin", "", 405)
+
+	// The face has rules of its own.
+	r, err := api.ListenerRules(t.Context(), "target:bmc1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Basic = admin.BasicDisabled
+	if _, err := api.SetListenerRules(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	root.do("GET", "/redfish/v1/Systems/1", "", 401)
 }
 
 // A revoked certificate is refused on a connection that was resumed, and on one
@@ -265,7 +353,11 @@ func TestFetchIsBounded(t *testing.T) {
 	mux.HandleFunc("/file", func(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
 	})
-	mux.HandleFunc("/round", func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/round", http.StatusFound) })
+	var rounds atomic.Int32
+	mux.HandleFunc("/round", func(w http.ResponseWriter, r *http.Request) {
+		rounds.Add(1)
+		http.Redirect(w, r, "/round", http.StatusFound)
+	})
 	mux.HandleFunc("/huge", func(w http.ResponseWriter, r *http.Request) { w.Write(make([]byte, trust.MaxCRL+1)) })
 	srv := httptest.NewServer(mux)
 	t.Cleanup(srv.Close)
@@ -279,6 +371,9 @@ func TestFetchIsBounded(t *testing.T) {
 		if got, err := fetch(t.Context(), "GET", srv.URL+path, "", nil); err == nil {
 			t.Errorf("%s: got %d bytes", path, len(got))
 		}
+	}
+	if n := rounds.Load(); n > maxRedirects+1 {
+		t.Errorf("followed %d redirects", n-1)
 	}
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
