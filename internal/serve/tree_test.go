@@ -4,6 +4,9 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -340,6 +343,46 @@ func TestRevocationBitesAtOnce(t *testing.T) {
 	}
 	kept.do("GET", "/redfish/v1/Systems/1", "", 401)
 	open(false).do("GET", "/redfish/v1/Systems/1", "", 401)
+}
+
+// A User Principal Name is of a listener by the name that the configuration gives it.
+func TestUserPrincipalNames(t *testing.T) {
+	t.Parallel()
+	ca := issue(t, nil, ecKey(t), func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	// SEQUENCE { [0] { 1.3.6.1.4.1.311.20.2.3, [0] "operator1@lab.example.net" } }
+	san, err := hex.DecodeString("302ba029060a2b060104018237140203a01b0c196f70657261746f7231406c61622e6578616d706c652e6e6574")
+	if err != nil {
+		t.Fatal(err)
+	}
+	mine := issue(t, &ca, ecKey(t), func(c *x509.Certificate) {
+		c.DNSNames, c.ExtKeyUsage = nil, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+		c.ExtraExtensions = []pkix.Extension{{Id: asn1.ObjectIdentifier{2, 5, 29, 17}, Value: san}}
+	})
+	for names, want := range map[string]int{"*.lab.example.net gate.lab.example.net": 200, "gate.example.net": 401, "*.lab.example.net": 401} {
+		srv, api := startAlone(t, config.Listener{Tree: true, Host: loopback, Names: strings.Fields(names), ClientCertificates: config.CertificatesOn})
+		if _, err := api.AddCA(t.Context(), admin.NewCA{PEM: ca.pem()}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := api.CreateAccount(t.Context(), admin.NewAccount{Name: "operator1", Role: auth.Operator, Password: auth.NewSecret("correct-horse")}); err != nil {
+			t.Fatal(err)
+		}
+		r, err := api.ListenerRules(t.Context(), "tree")
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Mapping = admin.MapUserPrincipalName
+		if _, err := api.SetListenerRules(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+		pool := x509.NewCertPool()
+		pool.AppendCertsFromPEM([]byte(srv.caPEM()))
+		tr := &http.Transport{TLSClientConfig: &tls.Config{
+			RootCAs: pool, Certificates: []tls.Certificate{{Certificate: [][]byte{mine.cert.Raw}, PrivateKey: mine.key}},
+		}}
+		t.Cleanup(tr.CloseIdleConnections)
+		t.Log(names)
+		caller{t: t, base: srv.ready.URLs["https"], client: &http.Client{Transport: tr}}.do("GET", "/redfish/v1/Systems/1", "", want)
+	}
 }
 
 func TestFetchIsBounded(t *testing.T) {
