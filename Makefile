@@ -118,4 +118,4 @@ lint: vet ## gofmt, go vet, staticcheck
 
 .PHONY: clean
 clean: ## what make has made
-	@rm -rf bin .cache .venv
+	@rm -rf bin .cache .venv .venv-hpe

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Brings what the tests use beside Go: a few command line tools and, in .venv,
-# the Python clients of interop/requirements.txt. What cannot be had is said;
-# under CI=true that is an error, else the tests that need it are skipped.
+# Brings what the tests use beside Go: a few command line tools, in .venv the
+# Python clients of interop/requirements.txt, and in .venv-hpe HPE's, of
+# interop/requirements-hpe.txt. What cannot be had is said; under CI=true that is
+# an error, else the tests that need it are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,7 +12,7 @@ missing() {
 }
 
 # command:package
-tools=(curl:curl jq:jq openssl:openssl gcc:gcc)
+tools=(curl:curl jq:jq openssl:openssl gcc:gcc ilorest:ilorest)
 packages=()
 for t in "${tools[@]}"; do
 	command -v "${t%%:*}" >/dev/null || packages+=("${t##*:}")
@@ -30,14 +31,19 @@ if [ ${#packages[@]} -gt 0 ]; then
 	fi
 fi
 
-want=$(cksum < interop/requirements.txt)
-if [ "$(cat .venv/ready 2>/dev/null)" != "$want" ]; then
-	echo "setup: installing the Python clients"
-	if rm -rf .venv && "$PYTHON" -m venv .venv &&
-		.venv/bin/pip install -q --disable-pip-version-check -r interop/requirements.txt; then
-		echo "$want" > .venv/ready
+# clients DIR FILE WHOSE: a virtual environment with what FILE lists.
+clients() {
+	local want
+	want=$(cksum < "$2")
+	if [ "$(cat "$1/ready" 2>/dev/null)" = "$want" ]; then return; fi
+	echo "setup: installing $3"
+	if rm -rf "$1" && "$PYTHON" -m venv "$1" &&
+		"$1/bin/pip" install -q --disable-pip-version-check -r "$2"; then
+		echo "$want" > "$1/ready"
 	else
-		rm -rf .venv
-		missing "could not install the Python clients of interop/requirements.txt"
+		rm -rf "$1"
+		missing "could not install $3 of $2"
 	fi
-fi
+}
+clients .venv interop/requirements.txt "the Python clients"
+clients .venv-hpe interop/requirements-hpe.txt "HPE's Python clients"
