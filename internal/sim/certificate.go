@@ -43,15 +43,9 @@ func (d *Device) AsksForCertificates() (ask, strict bool) {
 }
 
 // JudgeCertificate returns why a client that shows this chain, its own
-// certificate first, is not let in, whatever account it is for.
+// certificate first, is not let in.
 func (d *Device) JudgeCertificate(ctx context.Context, chain []*x509.Certificate) error {
-	if len(chain) == 0 {
-		return trust.ErrMalformed
-	}
-	d.auth.mu.Lock()
-	mapping := d.auth.rules.Mapping
-	d.auth.mu.Unlock()
-	_, err := d.auth.named(ctx, mapping, chain)
+	_, err := d.auth.certified(ctx, chain)
 	return err
 }
 
@@ -59,24 +53,42 @@ func (d *Device) JudgeCertificate(ctx context.Context, chain []*x509.Certificate
 // good one. It is judged at every request, so that whatever changes counts at once.
 func (a *authority) certified(ctx context.Context, chain []*x509.Certificate) (auth.Principal, error) {
 	if len(chain) == 0 {
-		return auth.Principal{}, auth.ErrBadCredentials
+		return auth.Principal{}, fmt.Errorf("sim: %w: %w", auth.ErrBadCredentials, trust.ErrMalformed)
 	}
+	p, err := a.holder(ctx, chain)
+	if err != nil {
+		return auth.Principal{}, fmt.Errorf("sim: %w: certificate %s: %w", auth.ErrBadCredentials, trust.FingerprintOf(chain[0]), err)
+	}
+	return p, nil
+}
+
+var (
+	errNobody   = errors.New("it names no account")
+	errDisabled = errors.New("its account is disabled")
+	errLocked   = errors.New("its account is locked")
+)
+
+// holder returns the account that a good chain is for.
+func (a *authority) holder(ctx context.Context, chain []*x509.Certificate) (auth.Principal, error) {
 	a.mu.Lock()
 	mapping := a.rules.Mapping
 	a.mu.Unlock()
 	name, err := a.named(ctx, mapping, chain)
 	if err != nil {
-		return auth.Principal{}, errors.Join(auth.ErrBadCredentials, err)
+		return auth.Principal{}, err
 	}
 	noteFrom(ctx).user = string(name)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	k := a.find(name)
-	if k == nil || k.disabled {
-		return auth.Principal{}, auth.ErrBadCredentials
+	if k == nil {
+		return auth.Principal{}, errNobody
+	}
+	if k.disabled {
+		return auth.Principal{}, errDisabled
 	}
 	if a.unlock(k); k.locked {
-		return auth.Principal{}, auth.ErrBadCredentials
+		return auth.Principal{}, errLocked
 	}
 	return a.principal(k, ""), nil
 }
@@ -85,6 +97,9 @@ func (a *authority) certified(ctx context.Context, chain []*x509.Certificate) (a
 func (a *authority) named(ctx context.Context, mapping admin.Mapping, chain []*x509.Certificate) (auth.AccountName, error) {
 	if mapping == admin.MapWhole {
 		own, err := a.trust.AccountByFingerprint(ctx, trust.FingerprintOf(chain[0]))
+		if errors.Is(err, trust.ErrNotFound) {
+			return "", errNobody
+		}
 		if err != nil {
 			return "", err
 		}

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/trust"
 	"github.com/postern/postern/redfish"
 )
 
@@ -150,6 +152,39 @@ func TestClientCertificate(t *testing.T) {
 	r.want(204, "DELETE", strings.Trim(list.member("Members", "0", "@odata.id"), `"`), "")
 	if got := get(joe); got != 401 {
 		t.Errorf("after its CA was removed: %d", got)
+	}
+}
+
+// A handshake that wants a good certificate judges its account too, and a refusal
+// says of which certificate it is, and why.
+func TestJudgeCertificate(t *testing.T) {
+	t.Parallel()
+	ca := issueCA(t, "Lab CA")
+	r := start(t, Config{ClientCAs: []string{ca.pem()}})
+	r.newAccount("joe", "ReadOnly")
+	r.want(200, "PATCH", r.newAccount("idle", "ReadOnly"), `{"Enabled":false}`)
+	for name, c := range map[string]struct {
+		shown *pair
+		cause string // "" = a good one
+	}{
+		"good":                {issue(t, "joe", ca), ""},
+		"of nobody":           {issue(t, "nobody", ca), "it names no account"},
+		"of no name at all":   {issue(t, "", ca), "does not name one account"},
+		"of a disabled one":   {issue(t, "idle", ca), "its account is disabled"},
+		"of another CA":       {issue(t, "joe", issueCA(t, "Other CA")), "no trusted CA"},
+		"with an odd account": {issue(t, "jo e", ca), "it names no account"},
+	} {
+		err := r.JudgeCertificate(t.Context(), []*x509.Certificate{c.shown.cert})
+		if c.cause == "" {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		sum := trust.FingerprintOf(c.shown.cert).String()
+		if !errors.Is(err, auth.ErrBadCredentials) || !strings.Contains(err.Error(), c.cause) || !strings.Contains(err.Error(), sum) {
+			t.Errorf("%s: got %v, want %q of %s", name, err, c.cause, sum)
+		}
 	}
 }
 
