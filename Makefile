@@ -81,10 +81,10 @@ test-race: .cache/tally ## the same under the race detector (needs a C compiler)
 	fi
 
 .PHONY: test-interop
-test-interop: .cache/tally setup build ## unmodified third-party clients, at most 6 minutes
+test-interop: .cache/tally setup build ## unmodified third-party clients, at most 10 minutes
 	@echo "== interop"
-	@POSTERN_COMPAT=check $(CLEAN) timeout -k 10 6m \
-		go test -tags integration -json -count 1 -timeout 5m50s -parallel 4 -skip '^TestCrash' ./interop | $(TALLY) -logs -stage interop
+	@POSTERN_COMPAT=check $(CLEAN) timeout -k 10 10m \
+		go test -tags integration -json -count 1 -timeout 9m50s -parallel 4 -skip '^TestCrash' ./interop | $(TALLY) -logs -stage interop
 
 .PHONY: test-crash
 test-crash: .cache/tally build ## kill -9 and what must hold after it, at most 4 minutes
@@ -94,7 +94,7 @@ test-crash: .cache/tally build ## kill -9 and what must hold after it, at most 4
 
 .PHONY: compat
 compat: setup build ## run the clients and write docs/compatibility.md from what happened
-	@POSTERN_COMPAT=write $(CLEAN) go test -tags integration -count 1 -timeout 10m -parallel 4 -skip '^TestCrash' ./interop
+	@POSTERN_COMPAT=write $(CLEAN) go test -tags integration -count 1 -timeout 15m -parallel 4 -skip '^TestCrash' ./interop
 
 .PHONY: bench
 bench: ## the figures of docs/performance.md (BENCH=regexp)
