@@ -72,12 +72,16 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	if err != nil {
 		return configError{err}
 	}
-	f, err := cfg.listen(dir, id, certs.tlsConfig(sim.Listener, asker{
+	conf, err := device.TLSConfig(certs.tlsConfig(sim.Listener, asker{
 		mode: device.AsksForCertificates,
 		judge: func(ctx context.Context, _ netip.Addr, chain []*x509.Certificate) error {
 			return device.JudgeCertificate(ctx, chain)
 		},
 	}))
+	if err != nil {
+		return err
+	}
+	f, err := cfg.listen(dir, id, conf)
 	if err != nil {
 		return err
 	}

@@ -84,6 +84,9 @@ func (a *authority) Login(ctx context.Context, try auth.Attempt) (auth.Session, 
 	if err != nil {
 		return auth.Session{}, err
 	}
+	if a.faults.evicts && a.slots > 0 && len(a.byID) >= a.slots {
+		a.lose(a.byAge.Front().Value.(*session))
+	}
 	if a.slots >= 0 && len(a.byID) >= a.slots {
 		n.full = true
 		return auth.Session{}, auth.ErrSessionLimit

@@ -25,7 +25,8 @@ type Device struct {
 	licenses              licenses
 	inner                 *redfish.Handler
 
-	logins, refused, full, calls atomic.Int64
+	logins, logouts, refused, full, calls atomic.Int64
+	answers                               atomic.Int64 // counted for certificate-changes alone
 }
 
 // Listener names the one place where a device's sessions are valid.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -17,50 +18,35 @@ type Fault struct {
 	Text  string // one sentence
 }
 
-// faults is the set that one device has.
+// faults is the set that one device has. Where two of them want the same, the
+// one that was given first goes first.
 type faults struct {
-	noLocation     bool
-	fullStatus     int // 0: the one a device should answer
-	logoutRefused  int // 0: logouts work
-	earlyExpiry    time.Duration
-	stray          int // every n-th call with a living token; 0: none
-	noSessions     bool
-	idReuse        bool
-	loginHTML      bool
-	dropLoginEvery int // 0: none
+	noLocation      bool
+	fullStatus      int // 0: the one a device should answer
+	logoutRefused   int // 0: logouts work
+	earlyExpiry     time.Duration
+	stray           int // every n-th call with a living token; 0: none
+	noSessions      bool
+	idReuse         bool
+	evicts          bool
+	loginHTML       bool
+	dropLoginEvery  int // 0: none
+	dropLogoutEvery int // 0: none
+	newCertificate  int // answers until then; 0: never
+
+	// inward gives the URI that a request has inside the device, by the one that
+	// it was sent to.
+	inward []func(uri string) string
+	// before may answer in the place of the device, and then returns true.
+	before []func(x *exchange) bool
+	// after alters the device's answer.
+	after []func(x *exchange)
+	// deliver may send the answer in its own way, and then returns true.
+	deliver []func(x *exchange, w http.ResponseWriter) bool
 }
 
-// faultTable is every fault there is; a new one needs a line here and the place
-// that obeys it.
-var faultTable = []struct {
-	Fault
-	set func(f *faults, value string) error
-}{
-	{Fault{"no-location", "", "a login answer has no Location header"},
-		flag(func(f *faults) { f.noLocation = true })},
-	{Fault{"login-full-status", "503|400|403", "how the device says that it has no session to give"},
-		oneOf(func(f *faults) *int { return &f.fullStatus }, 503, 400, 403)},
-	{Fault{"logout-refused", "[STATUS]", "no session can be ended: a DELETE gets STATUS (503), the session lives on"},
-		status(func(f *faults) *int { return &f.logoutRefused }, http.StatusServiceUnavailable)},
-	{Fault{"early-expiry", "DURATION", "a session ends DURATION after its login, used or not, whatever SessionTimeout says"},
-		func(f *faults, value string) (err error) {
-			f.earlyExpiry, err = time.ParseDuration(value)
-			if err == nil && f.earlyExpiry <= 0 {
-				err = errors.New("not above 0")
-			}
-			return err
-		}},
-	{Fault{"stray-401", "N", "every Nth call with a living session's token is answered 401"},
-		every(func(f *faults) *int { return &f.stray })},
-	{Fault{"no-sessions", "", "the device knows HTTP Basic only: no session service, no link to one"},
-		flag(func(f *faults) { f.noSessions = true })},
-	{Fault{"id-reuse", "", "a new session gets the lowest free number as its id, so ids come back"},
-		flag(func(f *faults) { f.idReuse = true })},
-	{Fault{"login-html-error", "", "every login is answered 500 with an HTML page"},
-		flag(func(f *faults) { f.loginHTML = true })},
-	{Fault{"drop-login-answer", "N", "every Nth login makes its session, then the connection is closed instead of an answer"},
-		every(func(f *faults) *int { return &f.dropLoginEvery })},
-}
+// holds reports whether an answer must wait until it is whole.
+func (f *faults) holds() bool { return len(f.before)+len(f.after)+len(f.deliver) > 0 }
 
 // Faults returns every fault that Config.Faults takes, in a fixed order.
 func Faults() []Fault {
@@ -103,7 +89,10 @@ func (f *faults) set(name, value string) error {
 	return errors.New("there is none of this name")
 }
 
-func flag(set func(*faults)) func(*faults, string) error {
+// A setter reads a fault's value and does what the fault asks for.
+type setter = func(f *faults, value string) error
+
+func flag(set func(*faults)) setter {
 	return func(f *faults, value string) error {
 		if value != "" {
 			return errors.New("it takes no value")
@@ -113,41 +102,86 @@ func flag(set func(*faults)) func(*faults, string) error {
 	}
 }
 
-func oneOf(field func(*faults) *int, allowed ...int) func(*faults, string) error {
+// word is a setter whose value is one of the words; byDefault may stand for a
+// value left out, "" for none.
+func word(set func(*faults, string), byDefault string, words ...string) setter {
 	return func(f *faults, value string) error {
-		n, err := strconv.Atoi(value)
-		for _, a := range allowed {
-			if err == nil && n == a {
-				*field(f) = n
-				return nil
-			}
-		}
-		return fmt.Errorf("value %q is not one of %v", value, allowed)
-	}
-}
-
-func status(field func(*faults) *int, byDefault int) func(*faults, string) error {
-	return func(f *faults, value string) error {
-		*field(f) = byDefault
 		if value == "" {
-			return nil
+			value = byDefault
 		}
-		n, err := strconv.Atoi(value)
-		if err != nil || n < 400 || n > 599 {
-			return fmt.Errorf("value %q is not a status from 400 to 599", value)
+		if !slices.Contains(words, value) || value == "" {
+			return fmt.Errorf("value %q is not one of %s", value, strings.Join(words, ", "))
 		}
-		*field(f) = n
+		set(f, value)
 		return nil
 	}
 }
 
-func every(field func(*faults) *int) func(*faults, string) error {
+// oneOf is word for statuses; 0: there is no default.
+func oneOf(set func(*faults, int), byDefault int, allowed ...int) setter {
+	return func(f *faults, value string) error {
+		n, err := strconv.Atoi(value)
+		if value == "" {
+			n, err = byDefault, nil
+		}
+		if err != nil || n == 0 || !slices.Contains(allowed, n) {
+			return fmt.Errorf("value %q is not one of %v", value, allowed)
+		}
+		set(f, n)
+		return nil
+	}
+}
+
+// status is a setter whose value is a status that refuses.
+func status(set func(*faults, int), byDefault int) setter {
+	return func(f *faults, value string) error {
+		n, err := strconv.Atoi(value)
+		if value == "" {
+			n, err = byDefault, nil
+		}
+		if err != nil || n < 400 || n > 599 {
+			return fmt.Errorf("value %q is not a status from 400 to 599", value)
+		}
+		set(f, n)
+		return nil
+	}
+}
+
+// every is a setter whose value is a number from 1 up.
+func every(set func(*faults, int)) setter {
 	return func(f *faults, value string) error {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < 1 {
 			return fmt.Errorf("value %q is not a number from 1 up", value)
 		}
-		*field(f) = n
+		set(f, n)
 		return nil
 	}
+}
+
+// wait is a setter whose value is a duration above 0.
+func wait(set func(*faults, time.Duration)) setter {
+	return func(f *faults, value string) error {
+		d, err := time.ParseDuration(value)
+		if err == nil && (d <= 0 || d > maxLatency) {
+			err = fmt.Errorf("not above 0, or above %v", maxLatency)
+		}
+		if err != nil {
+			return err
+		}
+		set(f, d)
+		return nil
+	}
+}
+
+func before(answer func(x *exchange) bool) func(*faults) {
+	return func(f *faults) { f.before = append(f.before, answer) }
+}
+
+func after(alter func(x *exchange)) func(*faults) {
+	return func(f *faults) { f.after = append(f.after, alter) }
+}
+
+func deliver(send func(x *exchange, w http.ResponseWriter) bool) func(*faults) {
+	return func(f *faults) { f.deliver = append(f.deliver, send) }
 }

@@ -5,30 +5,56 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 )
 
+// values of the faults that cannot do without one.
+var values = map[string]string{
+	"location": "rootless", "login-status": "204", "login-full-status": "400", "login-full-message": "idrac", "early-expiry": "2s",
+	"restart": "3", "session-timeout": "86400", "stray-401": "3", "drop-login-answer": "1", "drop-logout-answer": "1",
+	"error-body": "html", "slow-body": "1ms", "reset-answer": "2", "certificate-changes": "3",
+}
+
 func TestFaultTable(t *testing.T) {
 	t.Parallel()
+	docs, err := os.ReadFile("../../docs/simulator.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range Faults() {
 		if f.Name == "" || f.Text == "" || strings.HasSuffix(f.Text, ".") {
 			t.Errorf("%+v: needs a name and a clause", f)
 		}
+		if !regexp.MustCompile("(?m)^\\| `" + f.Name + "[`=\\[]").Match(docs) {
+			t.Errorf("%s is not in docs/simulator.md", f.Name)
+		}
+		_, needs := values[f.Name]
+		if optional := f.Value == "" || strings.HasPrefix(f.Value, "["); needs == optional {
+			t.Errorf("%s: the value is %q, and the test has %q", f.Name, f.Value, values[f.Name])
+		}
+		if needs {
+			if _, err := parseFaults([]string{f.Name}); err == nil {
+				t.Errorf("%s is taken without a value", f.Name)
+			}
+		}
+		item := strings.TrimSuffix(f.Name+"="+values[f.Name], "=")
+		if _, err := parseFaults([]string{item}); err != nil {
+			t.Errorf("%s: %v", item, err)
+		}
 	}
-	good := []string{
-		"no-location", "login-full-status=503", "login-full-status=400", "logout-refused", "logout-refused=405",
-		"early-expiry=2s", "stray-401=3", "no-sessions", "id-reuse", "login-html-error", "drop-login-answer=1",
-	}
-	for _, item := range good {
+	for _, item := range []string{"login-full-status=503", "logout-refused=405", "no-token=body", "login-redirect=301", "login-refused=404"} {
 		if _, err := parseFaults([]string{item}); err != nil {
 			t.Errorf("%s: %v", item, err)
 		}
 	}
 	bad := []string{
-		"", "fire", "no-location=1", "login-full-status", "login-full-status=200", "logout-refused=200", "logout-refused=x",
-		"early-expiry", "early-expiry=0s", "early-expiry=soon", "stray-401", "stray-401=0", "drop-login-answer=-1",
+		"", "fire", "no-location=1", "login-full-status=200", "logout-refused=200", "logout-refused=x", "early-expiry=0s", "early-expiry=soon",
+		"stray-401=0", "drop-login-answer=-1", "location=moon", "login-status=201", "no-token=head", "login-redirect=303", "slow-body=24h",
 	}
 	for _, item := range bad {
 		if _, err := parseFaults([]string{item}); err == nil {
@@ -247,7 +273,7 @@ func FuzzParseFaults(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got == (faults{}) {
+		if reflect.DeepEqual(got, faults{}) {
 			t.Fatalf("%q is taken and does nothing", item)
 		}
 		if got.stray < 0 || got.dropLoginEvery < 0 || got.earlyExpiry < 0 || got.fullStatus > 599 || got.logoutRefused > 599 {

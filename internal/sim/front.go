@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -53,7 +54,8 @@ func (l Latency) of(k kind) time.Duration {
 // ends when the client hangs up. The session of a login that nobody waits for
 // any more is made all the same, and takes its slot until it expires.
 func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
-	path, err := redfish.Canonical(r.URL.EscapedPath())
+	inside := d.inward(r)
+	path, err := redfish.Canonical(inside.URL.EscapedPath())
 	if err != nil {
 		path = ""
 	}
@@ -64,8 +66,32 @@ func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
 		n.user, n.session = d.auth.owner(r.Header.Get("X-Auth-Token"))
 	}
 	a := &answerWriter{ResponseWriter: w, device: d, request: r, kind: k, note: n}
-	d.route(a, r.WithContext(withNote(context.WithoutCancel(r.Context()), n)), k, path)
+	inside = inside.WithContext(withNote(context.WithoutCancel(r.Context()), n))
+	if d.faults.holds() && path != streamPath { // a stream is never whole
+		d.misbehaving(a, inside, k, path)
+	} else {
+		d.route(a, inside, k, path)
+	}
 	a.finish()
+}
+
+// inward returns the request with the URI that it has inside the device.
+func (d *Device) inward(r *http.Request) *http.Request {
+	uri := r.URL.EscapedPath()
+	for _, f := range d.faults.inward {
+		uri = f(uri)
+	}
+	if uri == r.URL.EscapedPath() {
+		return r
+	}
+	inside := *r
+	inside.URL = &url.URL{Scheme: r.URL.Scheme, Host: r.URL.Host, RawQuery: r.URL.RawQuery, ForceQuery: r.URL.ForceQuery}
+	plain, err := url.PathUnescape(uri)
+	if err != nil {
+		return r
+	}
+	inside.URL.Path, inside.URL.RawPath = plain, uri
+	return &inside
 }
 
 // route lets the faults answer that take the place of a part of the device.
@@ -76,7 +102,7 @@ func (d *Device) route(w http.ResponseWriter, r *http.Request, k kind, path stri
 	case d.faults.loginHTML && k == kindLogin:
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusInternalServerError)
-		io.WriteString(w, "<html><head><title>500</title></head><body><h1>Internal Server Error</h1></body></html>\n")
+		io.WriteString(w, htmlPage(http.StatusInternalServerError))
 	default:
 		d.inner.ServeHTTP(w, r)
 	}
@@ -115,6 +141,13 @@ func (a *answerWriter) WriteHeader(status int) {
 		a.ResponseWriter.WriteHeader(status)
 		return
 	}
+	if status = a.record(status); !a.dropped {
+		a.ResponseWriter.WriteHeader(status)
+	}
+}
+
+// record journals the request, and returns the status that its answer leaves with.
+func (a *answerWriter) record(status int) int {
 	a.wrote = true
 	d := a.device
 	if d.cfg.ClockOffset != 0 {
@@ -127,9 +160,7 @@ func (a *answerWriter) WriteHeader(status int) {
 		Event: event, Method: a.request.Method, Path: a.request.URL.EscapedPath(), Status: status,
 		User: a.note.user, Session: a.note.session, Peer: a.request.RemoteAddr,
 	})
-	if !a.dropped {
-		a.ResponseWriter.WriteHeader(status)
-	}
+	return status
 }
 
 // misbehave applies the faults that show in the head of an answer.
@@ -142,6 +173,9 @@ func (a *answerWriter) misbehave(status int) int {
 		}
 		made := a.device.logins.Add(1)
 		a.dropped = f.dropLoginEvery > 0 && made%int64(f.dropLoginEvery) == 0
+	case a.note.event == eventLogout:
+		ended := a.device.logouts.Add(1)
+		a.dropped = f.dropLogoutEvery > 0 && ended%int64(f.dropLogoutEvery) == 0
 	case a.note.full && f.fullStatus != 0 && f.fullStatus != status:
 		a.Header().Del("Retry-After")
 		return f.fullStatus
