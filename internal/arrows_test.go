@@ -35,7 +35,7 @@ var arrows = map[string]arrow{
 	"cmd/postern": {ours: "internal/cli"},
 
 	"internal/cli": {
-		ours:   "auth internal/admin internal/audit internal/client internal/config internal/demo internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
+		ours:   "auth internal/admin internal/audit internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
 		others: "github.com/spf13/cobra golang.org/x/term",
 	},
 	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
@@ -58,6 +58,7 @@ var arrows = map[string]arrow{
 
 	"internal/lease":     {ours: "auth internal/audit internal/seal"},
 	"internal/saved":     {ours: "auth", noHTTP: true},
+	"internal/keyring":   {ours: "auth", others: "github.com/zalando/go-keyring", noHTTP: true},
 	"internal/target":    {ours: "auth internal/seal"},
 	"internal/authority": {ours: "auth internal/account internal/audit internal/policy internal/session internal/trust", noHTTP: true},
 	"internal/session":   {ours: "auth internal/account internal/audit", noHTTP: true},

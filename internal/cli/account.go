@@ -88,13 +88,13 @@ func (a *app) accountAdd() *cobra.Command {
 			case hashFile != "" && secret.given():
 				return usage("one of them is enough", "--hash-file excludes a password")
 			case hashFile != "":
-				hash, err := a.readSecret(secretFlags{file: hashFile}, "password hash", false)
+				hash, err := a.readSecret(cmd.Context(), secretFlags{file: hashFile}, "password hash", false)
 				if err != nil {
 					return err
 				}
 				n.Hash = hash.Reveal()
 			default:
-				if n.Password, err = a.readSecret(secret, "password of "+args[0], true); err != nil {
+				if n.Password, err = a.readSecret(cmd.Context(), secret, "password of "+args[0], true); err != nil {
 					return err
 				}
 			}
@@ -121,7 +121,7 @@ func (a *app) accountPasswd() *cobra.Command {
 		Use: "passwd NAME", Short: "Change the password of an account; its sessions end", Args: exactly("NAME"),
 		ValidArgsFunction: a.completeAccounts,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := a.readSecret(secret, "new password of "+args[0], true)
+			password, err := a.readSecret(cmd.Context(), secret, "new password of "+args[0], true)
 			if err != nil {
 				return err
 			}

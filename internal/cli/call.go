@@ -154,7 +154,7 @@ func (a *app) answer(resp *http.Response, says func([]byte) string, include bool
 		}
 		fmt.Fprintln(out)
 	}
-	if resp.StatusCode >= 400 {
+	if resp.StatusCode >= 300 {
 		body, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
 		out.Write(body)
 		return errors.Join(refusal(resp, says(body)), err)
@@ -169,8 +169,11 @@ func (a *app) answer(resp *http.Response, says func([]byte) string, include bool
 	return nil
 }
 
-// refusal is the error of an answer of 400 and more, in the device's words.
+// refusal is the error of an answer of 300 and more, in the device's words.
 func refusal(resp *http.Response, said string) error {
+	if at := resp.Header.Get("Location"); at != "" && resp.StatusCode < 400 {
+		return hinted(fmt.Errorf("the device answers %s: it is at %s", visible(resp.Status), visible(at)), "no redirect is followed: ask for the other path, if it is the device's")
+	}
 	if said != "" {
 		return fmt.Errorf("the device answers %s: %s", visible(resp.Status), visible(said))
 	}

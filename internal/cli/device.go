@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/client"
+	"github.com/postern/postern/internal/keyring"
 	"github.com/postern/postern/internal/saved"
 	"github.com/postern/postern/internal/serve"
 	"github.com/postern/postern/internal/target"
@@ -25,8 +26,30 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	f.deviceFlags.add(cmd)
-	cmd.Flags().StringVar(&f.method, "auth", "auto", "how to log in: auto, session or basic")
+	cmd.Flags().StringVar(&f.method, "auth", "", "how to log in: auto, session or basic (default: the target's way, else auto)")
 	complete(cmd, "auth", "auto", "session", "basic")
+}
+
+// onlyURL refuses the flags that a target of the store has no use for.
+func (f *clientFlags) onlyURL(name string) error {
+	for _, v := range [][2]string{{"ca-file", f.caFile}, {"pin", f.pin}, {"family", f.family}, {"profile", f.profile}} {
+		if v[1] != "" {
+			return usage("it describes a device that is named by its URL", "--%s with the target %q", v[0], name)
+		}
+	}
+	return nil
+}
+
+func (f *clientFlags) check() error {
+	switch auth.Method(f.method) {
+	case "", auth.MethodAuto, auth.MethodSession, auth.MethodBasic:
+	default:
+		return usage("auto, session or basic", "unknown way to log in %q", f.method)
+	}
+	if f.secret.many() {
+		return errTwoSecrets
+	}
+	return nil
 }
 
 // A device is the T of a client command, with the logins kept for it.
@@ -37,9 +60,19 @@ type device struct {
 	close func() error
 }
 
-// onDevice calls f with the device that t names: a target of the store, or a URL.
+// onDevice calls f with the device that t names: a target of the store, or a
+// URL. The first SIGTERM or SIGINT ends the context of f, and cuts no login and
+// no logout; the second ends the process.
 func (a *app) onDevice(cmd *cobra.Command, f clientFlags, t string, do func(context.Context, *device) error) error {
-	ctx := cmd.Context()
+	ctx, stop := untilSignal(cmd.Context())
+	defer stop()
+	return a.withDevice(ctx, f, t, do)
+}
+
+func (a *app) withDevice(ctx context.Context, f clientFlags, t string, do func(context.Context, *device) error) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	dir, err := a.dataDir()
 	if err != nil {
 		return err
@@ -68,26 +101,42 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 			return nil, err
 		}
 	} else {
+		if err := f.onlyURL(t); err != nil {
+			return nil, err
+		}
 		if described, credential, d.close, err = storedTarget(ctx, dir, t, log); err != nil {
 			return nil, err
 		}
-		if f.user != "" {
+		if f.user != "" && f.user != string(described.Account) {
 			described.Account, credential = auth.AccountName(f.user), nil
 		}
 	}
-	described.Method = auth.Method(f.method)
-	if credential == nil {
-		account := described.Account
-		credential = func(context.Context) (auth.Credential, error) {
-			password, err := a.readSecret(f.secret, fmt.Sprintf("password of %s at %s", account, described.URL), false)
-			return auth.Credential{Account: account, Password: password}, err
-		}
+	if f.method != "" {
+		described.Method = auth.Method(f.method)
+	}
+	if credential == nil || f.secret.given() {
+		credential = a.credential(f.secret, described)
 	}
 	d.described = described
 	if d.Target, err = serve.ClientTarget(described, credential, log); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
+	d.Name = t
 	return d, nil
+}
+
+// credential is from where the flags say, else from the desktop's keyring, else
+// from the person at the terminal.
+func (a *app) credential(from secretFlags, t target.Target) func(context.Context) (auth.Credential, error) {
+	return func(ctx context.Context) (auth.Credential, error) {
+		if !from.given() {
+			if password, err := keyring.Get(t.URL, t.Account); err == nil {
+				return auth.Credential{Account: t.Account, Password: password}, nil
+			}
+		}
+		password, err := a.readSecret(ctx, from, fmt.Sprintf("password of %s at %s", t.Account, t.URL), false)
+		return auth.Credential{Account: t.Account, Password: password}, err
+	}
 }
 
 // storedTarget reads a target of the store, with its credential.
@@ -112,8 +161,12 @@ func storedTarget(ctx context.Context, dir, name string, log *slog.Logger) (
 // byURL describes a device that only the command line knows. Without --user it
 // is the account of the one login that is saved for the URL.
 func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
+	canonical, err := target.CanonicalURL(t)
+	if err != nil {
+		return target.Target{}, usage("", "%w", err)
+	}
 	flags := f.deviceFlags
-	flags.url = t
+	flags.url = canonical
 	if flags.user == "" {
 		all, err := book.Logins("")
 		if err != nil {
@@ -121,7 +174,7 @@ func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
 		}
 		users := map[auth.AccountName]bool{}
 		for _, l := range all {
-			if l.URL == strings.TrimSuffix(t, "/") {
+			if l.URL == canonical {
 				users[l.Account] = true
 				flags.user = string(l.Account)
 			}
@@ -146,7 +199,13 @@ func deviceFault(err error, t client.Target) error {
 			return &failure{status: exitRefused, err: err, hint: "the password was sent once and is not tried again: correct it before the device locks the account"}
 		}
 	}
-	if _, ok := errors.AsType[*target.PinError](err); ok || strings.Contains(err.Error(), "tls: failed to verify certificate") {
+	if _, ok := errors.AsType[*client.RefusedError](err); ok {
+		return &failure{status: exitRefused, err: err, hint: "correct the password; where it is the device that was corrected, postern logout " + t.Name + " makes it be tried once more"}
+	}
+	if t.Untrusted(err) {
+		if pin, ok := errors.AsType[*target.PinError](err); ok && strings.Contains(t.Name, "://") {
+			err = fmt.Errorf("the certificate of %s is not the pinned one: pinned %s, shown %s", pin.URL, pin.Pinned, pin.Shown)
+		}
 		return &failure{status: exitRefused, err: err, hint: "nothing was sent; compare the certificate with the device's own display, then use --pin or --ca-file"}
 	}
 	if _, ok := errors.AsType[*client.Owed](err); ok {

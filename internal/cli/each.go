@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,6 +66,7 @@ The logins are kept for the next command; "postern each PATTERN logout" ends the
 			}
 			return exactly("PATTERN", args[1], "PATH")(cmd, args)
 		},
+		ValidArgsFunction: a.completeEach,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, stop := untilSignal(cmd.Context())
 			defer stop()
@@ -76,6 +79,13 @@ The logins are kept for the next command; "postern each PATTERN logout" ends the
 	flags.StringVarP(&f.body, "body", "d", "", "`BODY` to send, JSON; @FILE reads it from a file, @- from standard input")
 	flags.StringVar(&f.ifMatch, "if-match", "", "`ETAG` that the resource must have")
 	return cmd
+}
+
+func (a *app) completeEach(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return append(slices.Sorted(maps.Keys(methods)), "login", "logout"), cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.completeTargets(cmd, args, word)
 }
 
 var methods = map[string]string{
@@ -95,6 +105,8 @@ func (a *app) each(ctx context.Context, f eachFlags, args []string) error {
 		return err
 	}
 	defer done()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	work := make(chan *device)
 	results := make(chan eachResult)
 	var workers sync.WaitGroup
@@ -117,7 +129,11 @@ func (a *app) each(ctx context.Context, f eachFlags, args []string) error {
 			}
 		}
 	}()
-	return a.tellEach(results, len(fleet))
+	err = a.tellEach(results, len(fleet))
+	stop()
+	for range results { // a login or logout under way is not cut
+	}
+	return err
 }
 
 // fleet is every target whose name fits, each with the shared book of logins.
@@ -201,11 +217,13 @@ func (f eachFlags) call(ctx context.Context, d *device, deed []string, body []by
 	}
 	defer resp.Body.Close()
 	r.Status = resp.StatusCode
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
 	switch {
 	case err != nil:
 		return fmt.Errorf("the answer broke off: %w", err)
-	case resp.StatusCode >= 400:
+	case len(text) > maxBody:
+		return fmt.Errorf("the answer is longer than %d bytes", maxBody)
+	case resp.StatusCode >= 300:
 		err = refusal(resp, d.Says(text))
 	}
 	if json.Valid(text) {

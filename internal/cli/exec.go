@@ -42,7 +42,7 @@ The exit status is the program's.
 		},
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.onDevice(cmd, f, args[0], func(ctx context.Context, d *device) error {
+			return a.withDevice(cmd.Context(), f, args[0], func(ctx context.Context, d *device) error {
 				if _, err := d.Live(ctx, d.Target); err != nil {
 					return err
 				}
@@ -93,7 +93,16 @@ func (a *app) through(ctx context.Context, d *device, args []string) error {
 	err = run.Wait()
 	close(ended)
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		err = &failure{status: max(exit.ExitCode(), exitFailed), err: fmt.Errorf("%s: %w", args[0], exit)}
+		err = &failure{status: exitOf(exit), err: fmt.Errorf("%s: %w", args[0], exit)}
 	}
 	return errors.Join(err, p.Close())
+}
+
+// exitOf is the program's exit status, for one that a signal ended that which a
+// shell tells.
+func exitOf(exit *exec.ExitError) int {
+	if w, ok := exit.Sys().(syscall.WaitStatus); ok && w.Signaled() {
+		return 128 + int(w.Signal())
+	}
+	return exit.ExitCode()
 }

@@ -72,6 +72,11 @@ func showLeakcheck(w io.Writer, r leakcheck.Report) {
 		rows = append(rows, row)
 	}
 	table(w, []string{"RUN", "EXIT", "CALLS", "LOGINS", "LEFT", "BASIC", "REFUSED", "DOUBLE"}, rows)
+	for _, run := range r.Runs {
+		if run.Error != "" {
+			fmt.Fprintf(w, "%s: %s\n", run.Name, run.Error)
+		}
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "%s: %s\n", f.Rule, f.Text)
 	}

@@ -28,9 +28,6 @@ was where the device can do that, and a line says that something may be missing.
 ` + deviceHelp,
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			ctx, stop := untilSignal(cmd.Context())
-			defer stop()
-			cmd.SetContext(ctx)
 			return a.onDevice(cmd, f, args[0], func(ctx context.Context, d *device) error {
 				heard := 0
 				err := d.Listen(ctx, d.Target, after, func(n client.Notification) error {

@@ -69,7 +69,7 @@ func (a *app) root() *cobra.Command {
 		a.demoCommand(), a.serveCommand(), a.simCommand(),
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(), a.sessionsCommand(), a.execCommand(), a.eachCommand(), a.listenCommand(), a.leakcheckCommand(),
 		a.targetCommand(), a.accountCommand(), a.roleCommand(), a.caCommand(), a.listenerCommand(), a.auditCommand(),
-		a.versionCommand(), exitStatusTopic(),
+		a.versionCommand(), a.manCommand(), exitStatusTopic(),
 	)
 	root.AddCommand(a.callCommands()...)
 	strictTopics(root)

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/target"
 )
 
 // maxSecret bounds what is read as a password, in bytes: longer than any that a
@@ -22,24 +24,37 @@ const maxSecret = 4096
 // secretFlags say where a password comes from; the password itself is never on
 // the command line, where every user of the machine could read it.
 type secretFlags struct {
-	file string
-	env  string
+	file    string
+	env     string
+	command string
 }
 
 func (s *secretFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&s.file, "password-file", "", "`FILE` that holds the password; - is standard input")
 	cmd.Flags().StringVar(&s.env, "password-env", "", "`NAME` of the environment variable that holds the password")
+	cmd.Flags().StringVar(&s.command, "password-command", "", "`COMMAND` that writes the password, run without a shell")
 }
 
-var errTwoSecrets = usage("one of them is enough", "--password-file and --password-env exclude each other")
+var errTwoSecrets = usage("one of them is enough", "--password-file, --password-env and --password-command exclude each other")
 
-func (s *secretFlags) given() bool { return s.file != "" || s.env != "" }
+func (s *secretFlags) given() bool { return s.file != "" || s.env != "" || s.command != "" }
 
-// read returns the password: from where the flags say, else asked for on the
+// many reports whether there is more than one source.
+func (s *secretFlags) many() bool {
+	n := 0
+	for _, v := range []string{s.file, s.env, s.command} {
+		if v != "" {
+			n++
+		}
+	}
+	return n > 1
+}
+
+// readSecret returns the password: from where the flags say, else asked for on the
 // terminal, twice where it is a new one.
-func (a *app) readSecret(s secretFlags, what string, isNew bool) (auth.Secret, error) {
+func (a *app) readSecret(ctx context.Context, s secretFlags, what string, isNew bool) (auth.Secret, error) {
 	switch {
-	case s.file != "" && s.env != "":
+	case s.many():
 		return auth.Secret{}, errTwoSecrets
 	case s.file == "-":
 		return readSecret(a.stdin, "standard input")
@@ -59,6 +74,13 @@ func (a *app) readSecret(s secretFlags, what string, isNew bool) (auth.Secret, e
 			return auth.Secret{}, usage("", "the environment variable %s is empty", s.env)
 		}
 		return secretText([]byte(v), "the environment variable "+s.env)
+	}
+	if s.command != "" {
+		password, err := target.CommandPassword(ctx, s.command)
+		if err != nil {
+			return auth.Secret{}, usage("", "--password-command: %w", err)
+		}
+		return password, nil
 	}
 	return a.ask(what, isNew)
 }
@@ -94,7 +116,7 @@ func secretText(data []byte, from string) (auth.Secret, error) {
 // ask prompts on the terminal.
 func (a *app) ask(what string, isNew bool) (auth.Secret, error) {
 	if !term.IsTerminal(int(a.stdin.Fd())) {
-		return auth.Secret{}, usage("use --password-file FILE (- is standard input) or --password-env NAME", "no %s, and no terminal to ask on", what)
+		return auth.Secret{}, usage("use --password-file FILE (- is standard input), --password-env NAME or --password-command COMMAND", "no %s, and no terminal to ask on", what)
 	}
 	first, err := a.askOnce(what)
 	if err != nil || !isNew {

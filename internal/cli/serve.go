@@ -167,7 +167,7 @@ func fromFile(cfg *serve.Config, path string) error {
 // unused refuses flags that describe a device when there is none.
 func (d *deviceFlags) unused() error {
 	for _, f := range [][2]string{
-		{"user", d.user}, {"password-file", d.secret.file}, {"password-env", d.secret.env}, {"ca-file", d.caFile},
+		{"user", d.user}, {"password-file", d.secret.file}, {"password-env", d.secret.env}, {"password-command", d.secret.command}, {"ca-file", d.caFile},
 		{"pin", d.pin}, {"family", d.family}, {"profile", d.profile},
 	} {
 		if f[1] != "" {
@@ -254,7 +254,7 @@ func (s *secretFlags) source() (string, error) {
 	switch {
 	case s.file == "-":
 		return "", usage("name a file, or an environment variable", "the server reads the password again for each login, so it cannot be standard input")
-	case s.file != "" && s.env != "":
+	case s.many():
 		return "", errTwoSecrets
 	case s.file != "":
 		path, err := filepath.Abs(s.file)
@@ -274,8 +274,10 @@ func (s *secretFlags) source() (string, error) {
 			return "", usage("", "the environment variable %s is empty", s.env)
 		}
 		return "env:" + s.env, nil
+	case s.command != "":
+		return "command:" + s.command, nil
 	}
-	return "", usage("--password-file FILE or --password-env NAME", "the device account's password is missing")
+	return "", usage("--password-file FILE, --password-env NAME or --password-command COMMAND", "the device account's password is missing")
 }
 
 // untilSignal returns a context that ends with the first SIGTERM or SIGINT. The

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -54,7 +55,7 @@ func (a *app) simRedfish() *cobra.Command {
 				fmt.Fprint(a.stdout, faultHelp())
 				return nil
 			}
-			cfg, err := a.simConfig(f)
+			cfg, err := a.simConfig(cmd.Context(), f)
 			if err != nil {
 				return err
 			}
@@ -92,7 +93,7 @@ func (a *app) simRedfish() *cobra.Command {
 	return cmd
 }
 
-func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
+func (a *app) simConfig(ctx context.Context, f simFlags) (serve.SimConfig, error) {
 	log, err := newLogger(a.stderr, a.logLevel, a.logFormat)
 	if err != nil {
 		return serve.SimConfig{}, err
@@ -131,7 +132,7 @@ func (a *app) simConfig(f simFlags) (serve.SimConfig, error) {
 	if !f.secret.given() {
 		return cfg, nil
 	}
-	if d.Password, err = a.readSecret(f.secret, "device password", false); err != nil {
+	if d.Password, err = a.readSecret(ctx, f.secret, "device password", false); err != nil {
 		return cfg, err
 	}
 	if f.secret.file != "" && f.secret.file != "-" {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -13,6 +15,7 @@ import (
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/config"
+	"github.com/postern/postern/internal/serve"
 	"github.com/postern/postern/internal/target"
 )
 
@@ -22,16 +25,24 @@ func (a *app) targetCommand() *cobra.Command {
 	return cmd
 }
 
-// completeTargets offers the names of the targets there are.
+// completeTargets offers the names of the targets there are, whether a server
+// runs or not. With an error there is nothing to offer.
 func (a *app) completeTargets(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
-	if len(args) == 0 {
-		a.offer(cmd, func(ctx context.Context, api admin.API) {
-			list, _ := api.Targets(ctx)
-			for _, t := range list {
-				names = append(names, t.Name)
-			}
-		})
+	dir, err := a.dataDir()
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), time.Second)
+	defer cancel()
+	stored, err := serve.OpenStored(ctx, dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	defer stored.Close()
+	list, _ := stored.Targets(ctx)
+	for _, t := range list {
+		names = append(names, t.Name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
@@ -102,7 +113,7 @@ func (a *app) newTarget(ctx context.Context, d deviceFlags, t *admin.NewTarget) 
 			return err
 		}
 	}
-	t.Password, err = a.readSecret(d.secret, fmt.Sprintf("password of %s at %s", t.User, t.URL), false)
+	t.Password, err = a.readSecret(ctx, d.secret, fmt.Sprintf("password of %s at %s", t.User, t.URL), false)
 	return err
 }
 
@@ -167,7 +178,7 @@ func (a *app) targetPasswd() *cobra.Command {
 		Long:              "Change the password that Postern has for a device. Nothing is changed at the device.",
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			password, err := a.readSecret(secret, "device password for "+args[0], false)
+			password, err := a.readSecret(cmd.Context(), secret, "device password for "+args[0], false)
 			if err != nil {
 				return err
 			}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 )
 
@@ -137,18 +138,26 @@ func (c Config) run(ctx context.Context, name string) (Run, error) {
 		return Run{}, err
 	}
 	defer d.close()
-	ctx, cancel := context.WithTimeout(ctx, c.Limit)
+	limited, cancel := context.WithTimeout(ctx, c.Limit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.Command[0], c.Command[1:]...)
+	cmd := exec.CommandContext(limited, c.Command[0], c.Command[1:]...)
 	cmd.Env = append(os.Environ(), d.environment()...)
 	cmd.Stdout, cmd.Stderr = c.Output, c.Output
 	cmd.WaitDelay = time.Second // children may hold the output
+	// What the client started ends with it where the time is up.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	err = cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) { // the client itself has ended, and well
+		err = nil
+	}
 	r := d.seen()
 	r.Name = name
 	exit, ended := errors.AsType[*exec.ExitError](err)
 	switch {
 	case ctx.Err() != nil:
+		return Run{}, fmt.Errorf("leakcheck: %w", ctx.Err())
+	case limited.Err() != nil:
 		r.Error = fmt.Sprintf("it was not done after %v", c.Limit)
 	case ended:
 		r.Exit = exit.ExitCode()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,12 +45,12 @@ type Private struct {
 
 // OpenPrivate opens a private port to t. do sends a request to the device, with
 // the login.
-func OpenPrivate(t target.Target, do func(*http.Request) (*http.Response, error), log *slog.Logger) (*Private, error) {
+func OpenPrivate(t target.Target, do func(*http.Request) (*http.Response, error), logger *slog.Logger) (*Private, error) {
 	fam, err := findFamily(t.Family)
 	if err != nil {
 		return nil, err
 	}
-	_, dev, err := connect(t, time.Now, log)
+	_, dev, err := connect(t, time.Now, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -60,13 +61,13 @@ func OpenPrivate(t target.Target, do func(*http.Request) (*http.Response, error)
 	if p.dir, err = os.MkdirTemp("", "postern-private-"); err != nil {
 		return nil, err
 	}
-	if err := p.open(fam, t, do, log); err != nil {
+	if err := p.open(fam, t, do, logger); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.dir))
 	}
 	return p, nil
 }
 
-func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*http.Response, error), log *slog.Logger) error {
+func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*http.Response, error), logger *slog.Logger) error {
 	dir, err := OpenDir(p.dir, "postern exec")
 	if err != nil {
 		return err
@@ -80,7 +81,7 @@ func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*htt
 	proxy := p.proxy(do)
 	h, err := fam.face(faceConfig{
 		authority: newSingle(auth.AccountName(p.User), p.Password), listener: "private", profile: t.Profile,
-		next: proxy, open: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.document(proxy, w, r) }), log: log,
+		next: proxy, open: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.document(proxy, w, r) }), log: logger,
 	})
 	if err != nil {
 		return err
@@ -89,7 +90,7 @@ func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*htt
 	if err != nil {
 		return err
 	}
-	p.face = newFace("private", loopback, ln, id.TLSConfig(), log)
+	p.face = newFace("private", loopback, ln, id.TLSConfig(), logger)
 	p.face.set(h)
 	p.face.start(func(error) {}) // the program finds out
 	p.URL = p.face.url
@@ -104,11 +105,15 @@ func (p *Private) proxy(do func(*http.Request) (*http.Response, error)) http.Han
 			r.Out.URL.Scheme, r.Out.URL.Host, r.Out.Host = p.device.Scheme, p.device.Host, p.device.Host
 			r.Out.Header.Set("Accept-Encoding", "identity")
 		},
-		Transport:     roundTripper(do),
+		Transport:     roundTripper(repeatable(do)),
 		FlushInterval: -1, // event streams
 		ModifyResponse: func(resp *http.Response) error {
 			for _, name := range []string{"X-Auth-Token", "Set-Cookie", "Www-Authenticate", "Strict-Transport-Security"} {
 				resp.Header.Del(name)
+			}
+			if resp.StatusCode == http.StatusUnauthorized {
+				// The program's own credentials are good: it must not log in again.
+				return errors.New("the device answers 401 to the kept login")
 			}
 			if at := resp.Header.Get("Location"); at != "" {
 				if rest, ok := strings.CutPrefix(at, p.device.Scheme+"://"+p.device.Host); ok {
@@ -120,7 +125,28 @@ func (p *Private) proxy(do func(*http.Request) (*http.Response, error)) http.Han
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			p.family.WriteError(w, r, &gateway.Error{Status: http.StatusBadGateway, Message: "The device cannot be reached with the kept login: " + err.Error()})
 		},
-		ErrorLog: nil,
+		ErrorLog: log.New(io.Discard, "", 0), // the program is told
+	}
+}
+
+// maxRepeated bounds a body that is kept so that it can be sent again with a new
+// login, in bytes: calls are small, and uploads are not repeated.
+const maxRepeated = 1 << 20
+
+// repeatable lets do send a request with a small body again.
+func repeatable(do func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
+	return func(r *http.Request) (*http.Response, error) {
+		if r.ContentLength <= 0 || r.ContentLength > maxRepeated {
+			return do(r)
+		}
+		body, err := io.ReadAll(io.LimitReader(r.Body, r.ContentLength))
+		r.Body.Close()
+		if err != nil {
+			return nil, err
+		}
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body, _ = r.GetBody()
+		return do(r)
 	}
 }
 

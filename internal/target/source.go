@@ -61,6 +61,17 @@ func (s source) read(ctx context.Context) (password auth.Secret, exposed fs.File
 	return auth.NewSecret(string(b)), exposed, nil
 }
 
+// CommandPassword returns what a password command writes, as a Source
+// "command:LINE" has it read: without a shell, in bounded time.
+func CommandPassword(ctx context.Context, line string) (auth.Secret, error) {
+	s, err := parseSource("command:" + line)
+	if err != nil {
+		return auth.Secret{}, err
+	}
+	password, _, err := s.read(ctx)
+	return password, err
+}
+
 // String names the source without the arguments of a command, which may be secret.
 func (s source) String() string {
 	switch s.kind {
