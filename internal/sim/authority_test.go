@@ -189,7 +189,7 @@ func TestRoles(t *testing.T) {
 		{"ro", "PATCH", systemPath, `{"AssetTag": "x"}`, 403},
 		{"op", "POST", systemPath + "/Actions/ComputerSystem.Reset", on, 204},
 		{"op", "PATCH", systemPath, `{"AssetTag": "x"}`, 200},
-		{"op", "POST", mediaPath + "/Cd/Actions/VirtualMedia.EjectMedia", "{}", 204},
+		{"op", "POST", mediaPath + "/Cd/Actions/VirtualMedia.EjectMedia", "{}", 403},
 		{"op", "POST", managerPath + "/Actions/Manager.Reset", "{}", 403},
 		{"op", "DELETE", adminSession, "", 403},
 		{"op", "PATCH", systemPath + "/nowhere", "{}", 404}, // before the privilege

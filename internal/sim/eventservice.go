@@ -29,7 +29,7 @@ const (
 func (d *Device) mayEvent(r *http.Request, path string) bool {
 	p, ok := auth.PrincipalFrom(r.Context())
 	switch {
-	case !ok:
+	case !ok || !within(path, eventsPath):
 		return false
 	case p.Privileges.Has(auth.ConfigureManager):
 		return true

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"time"
-
-	"github.com/postern/postern/auth"
 )
 
 // A MachineConfig says what a Machine is.
@@ -68,10 +66,4 @@ func (d *Device) manager() string {
 		}
 	}
 	return ""
-}
-
-// may reports whether the caller holds all of these privileges.
-func may(r *http.Request, need auth.Privileges) bool {
-	p, ok := auth.PrincipalFrom(r.Context())
-	return ok && p.Privileges.Has(need)
 }

@@ -30,7 +30,7 @@ func (d *Device) serve(w http.ResponseWriter, r *http.Request) {
 		redfish.WriteError(w, r, &redfish.Problem{Status: http.StatusMethodNotAllowed, Key: "OperationNotAllowed", Allow: e.allow()})
 		return
 	}
-	if !mayCall(r, path) && !d.mayEvent(r, path) {
+	if !d.mayCall(r, path) && !d.mayEvent(r, path) {
 		redfish.WriteError(w, r, auth.ErrForbidden)
 		return
 	}
@@ -111,21 +111,6 @@ func (d *Device) alias(path string) endpoint {
 	return endpoint{http.MethodPost: func(w http.ResponseWriter, r *http.Request, _ string) error {
 		return d.mockCreate(w, r, at)
 	}}
-}
-
-// mayCall is the whole privilege model of the resources, in short
-// (DSP0266 1.20.0, 13.3.10): Login reads, ConfigureComponents changes what
-// belongs to systems, chassis and virtual media, ConfigureManager everything.
-func mayCall(r *http.Request, path string) bool {
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		_, known := auth.PrincipalFrom(r.Context())
-		return !known || may(r, auth.MayLogIn) // nobody known: an open URI
-	}
-	if may(r, auth.ConfigureManager) {
-		return true
-	}
-	return may(r, auth.ConfigureComponents) && (within(path, rootPath+"/Systems") || within(path, rootPath+"/Chassis") ||
-		strings.Contains(path, "/VirtualMedia/"))
 }
 
 // read answers GET and HEAD.
