@@ -87,7 +87,7 @@ func page(rows []Row) string {
 		"- *device*: what answered in the end. `postern sim` is ours; the sushy-tools emulator is not.\n" +
 		"- *way*: `direct`, the client talks to the device; `gateway`, it talks to `postern serve` in front of it, with an account of Postern.\n" +
 		"- *result*: `pass`, or the reason why not.\n\n" +
-		"The Python packages are pinned in `interop/requirements.txt`; curl is the one that the machine has.\n\n" +
+		"The Python packages are pinned in `interop/requirements.txt`; curl and openssl are those that the machine has.\n\n" +
 		fmt.Sprintf("Written on %s, %s/%s, Python %s.\n\n", time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, versions()["python"]) +
 		Table(rows)
 }
@@ -105,9 +105,11 @@ print(json.dumps(v))`
 	if out, err := exec.Command("../.venv/bin/python", "-c", ask).Output(); err == nil {
 		json.Unmarshal(out, &v)
 	}
-	if out, err := exec.Command("curl", "--version").Output(); err == nil {
-		if words := strings.Fields(string(out)); len(words) > 1 {
-			v["curl"] = words[1]
+	for name, ask := range map[string]string{"curl": "--version", "openssl": "version"} {
+		if out, err := exec.Command(name, ask).Output(); err == nil {
+			if words := strings.Fields(string(out)); len(words) > 1 {
+				v[name] = words[1]
+			}
 		}
 	}
 	return v
