@@ -41,12 +41,7 @@ SUSHY_EMULATOR_FAKE_SYSTEMS = [
 func (w *world) emulate() *emulator {
 	w.t.Helper()
 	password, file := w.password("emulator password")
-	cert, key := w.path("emulator.pem"), w.path("emulator.key")
-	openssl := exec.Command(tool(w.t, "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
-		"-days", "7", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
-	if out, err := openssl.CombinedOutput(); err != nil {
-		w.t.Fatalf("openssl: %v: %s", err, out)
-	}
+	cert, key := w.selfSigned("emulator")
 	// Cost 4: the emulator checks the hash on every request.
 	hash := exec.Command(venv(w.t, "python"), "-c",
 		`import bcrypt, sys; print("admin:" + bcrypt.hashpw(sys.stdin.read().strip().encode(), bcrypt.gensalt(4)).decode())`)
@@ -65,6 +60,18 @@ func (w *world) emulate() *emulator {
 	m.proc = w.start("emulator", venv(w.t, "sushy-emulator"), "--config", w.path("emu.conf"))
 	m.await(m.client(w.t))
 	return m
+}
+
+// selfSigned makes a certificate for the loopback address.
+func (w *world) selfSigned(name string) (cert, key string) {
+	w.t.Helper()
+	cert, key = w.path(name+".pem"), w.path(name+".key")
+	openssl := exec.Command(tool(w.t, "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", cert,
+		"-days", "7", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+	if out, err := openssl.CombinedOutput(); err != nil {
+		w.t.Fatalf("openssl: %v: %s", err, out)
+	}
+	return cert, key
 }
 
 // await waits until it is the emulator that answers, and nobody else.

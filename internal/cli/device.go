@@ -193,6 +193,8 @@ func deviceFault(err error, t client.Target) error {
 	}
 	if le, ok := errors.AsType[*auth.LoginError](err); ok {
 		switch {
+		case le.Outcome == auth.Unknown && le.Status/100 == 2:
+			return hinted(err, "the device says yes and gives no session: --auth basic does without one, where the device takes it")
 		case le.Full:
 			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" shows who has them")
 		case le.Outcome == auth.Refused:

@@ -195,5 +195,10 @@ func doubts(attempts []saved.Attempt) error {
 	if len(attempts) == 0 {
 		return nil
 	}
-	return &Owed{Err: fmt.Errorf("a login that was begun at %s was cut off before its answer came", attempts[0].Started.Local().Format(time.DateTime))}
+	a := attempts[0]
+	why := "was cut off before its answer came"
+	if a.Status != 0 {
+		why = "was answered with no session that can be used"
+	}
+	return &Owed{Err: fmt.Errorf("a login of %s %s", a.Started.Local().Format(time.DateTime), why)}
 }
