@@ -93,7 +93,7 @@ test-crash: .cache/tally build ## kill -9 and what must hold after it, at most 4
 		go test -tags integration -json -count 1 -timeout 3m50s -parallel 6 -run '^TestCrash' ./interop | $(TALLY) -logs -stage crash
 
 .PHONY: compat
-compat: setup build ## run the clients and write docs/compatibility.md from what happened
+compat: setup build ## run the clients and write docs/compatibility.md and docs/leakcheck.md from what happened
 	@POSTERN_COMPAT=write $(CLEAN) go test -tags integration -count 1 -timeout 15m -parallel 4 -skip '^TestCrash' ./interop
 
 .PHONY: bench

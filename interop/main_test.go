@@ -23,9 +23,12 @@ const compatPage = "../docs/compatibility.md"
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if err := results.settle(os.Getenv(compatEnv), code == 0); err != nil {
-		fmt.Fprintln(os.Stderr, "FAIL:", err)
-		code = 1
+	mode, green := os.Getenv(compatEnv), code == 0
+	for _, settle := range []func(string, bool) error{results.settle, leaks.settle} {
+		if err := settle(mode, green); err != nil {
+			fmt.Fprintln(os.Stderr, "FAIL:", err)
+			code = 1
+		}
 	}
 	os.Exit(code)
 }
