@@ -35,7 +35,7 @@ var arrows = map[string]arrow{
 	"cmd/postern": {ours: "internal/cli"},
 
 	"internal/cli": {
-		ours:   "auth internal/admin internal/audit internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
+		ours:   "auth internal/admin internal/audit internal/certs internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
 		others: "github.com/spf13/cobra golang.org/x/term",
 	},
 	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
@@ -64,6 +64,7 @@ var arrows = map[string]arrow{
 	"internal/session":   {ours: "auth internal/account internal/audit", noHTTP: true},
 	"internal/account":   {ours: "auth", others: "golang.org/x/crypto/argon2 golang.org/x/crypto/bcrypt", noHTTP: true},
 	"internal/trust":     {ours: "auth", others: "golang.org/x/crypto/ocsp", noHTTP: true},
+	"internal/certs":     {ours: "auth internal/trust", others: "golang.org/x/crypto/scrypt software.sslmate.com/src/go-pkcs12", noHTTP: true},
 	"internal/audit":     {ours: "auth", noHTTP: true},
 	"internal/policy":    {ours: "auth", noHTTP: true},
 	"internal/seal":      {ours: "auth", noHTTP: true},

@@ -154,8 +154,8 @@ func (s *Service) judgePath(ctx context.Context, in *view, path []*x509.Certific
 	for i, c := range path {
 		until = earlier(until, c.NotAfter)
 		err := checkKey(c, minRSA)
-		if err == nil && i > 0 && checkIssuer(c) != nil {
-			err = fmt.Errorf("%w: %v", ErrUntrusted, checkIssuer(c))
+		if err == nil && i > 0 && CheckIssuer(c) != nil {
+			err = fmt.Errorf("%w: %v", ErrUntrusted, CheckIssuer(c))
 		}
 		if err == nil && i < len(path)-1 {
 			err = checkSignature(c)

@@ -103,10 +103,10 @@ func checkExtended(c *x509.Certificate) error {
 	return fmt.Errorf("%w: the extended key usage of %s lacks clientAuth", ErrUsage, describe(c))
 }
 
-// checkIssuer refuses what may not issue certificates. One of X.509 v1 says
+// CheckIssuer refuses what may not issue certificates, with ErrNotCA. One of X.509 v1 says
 // nothing of it, so it never may: it would make every owner of such a certificate
 // an issuer.
-func checkIssuer(c *x509.Certificate) error {
+func CheckIssuer(c *x509.Certificate) error {
 	switch {
 	case c.Version < 3:
 		return fmt.Errorf("%w: %s is X.509 v%d, only a v3 certificate can say that it is one", ErrNotCA, describe(c), c.Version)

@@ -138,7 +138,7 @@ func (s *Service) prepare(ctx context.Context, n NewCA) (*authority, Record, err
 	}
 	c, err := ParseCertificate(n.Text)
 	if err == nil {
-		err = checkIssuer(c)
+		err = CheckIssuer(c)
 	}
 	if err == nil {
 		err = checkKey(c, s.minRSA(n.Listener))

@@ -46,7 +46,7 @@ func newAuthority(r Record) (*authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trust: CA %s: %w: %v", r.ID, ErrMalformed, err)
 	}
-	if err := checkIssuer(c); err != nil {
+	if err := CheckIssuer(c); err != nil {
 		return nil, fmt.Errorf("trust: CA %s: %w", r.ID, err)
 	}
 	a := &authority{ca: CA{
