@@ -113,11 +113,11 @@ func (d *Device) once(ctx context.Context, method, path string, l auth.Login, bo
 
 // noAnswer is a login that nothing came back for.
 func noAnswer(sent bool, err error, asked auth.Login) *auth.LoginError {
-	outcome := auth.NotJudged
-	if sent {
-		outcome = auth.Unknown
+	err = clean(err, asked)
+	if !sent {
+		return &auth.LoginError{Outcome: auth.NotJudged, Err: fmt.Errorf("redfish: log in: %w", err)}
 	}
-	return &auth.LoginError{Outcome: outcome, Sent: sent, Err: fmt.Errorf("redfish: log in: %w", clean(err, asked))}
+	return &auth.LoginError{Outcome: auth.Unknown, Sent: true, Err: fmt.Errorf("redfish: log in: sent, and no answer came: %w", err)}
 }
 
 // refusal judges an answer that gave no login. Only 400, 401 and 403 say no to
@@ -127,6 +127,9 @@ func (d *Device) refusal(a answer, nonce string, asked auth.Login) *auth.LoginEr
 	le := &auth.LoginError{
 		Sent: true, Status: a.status, RetryAfter: d.retryAfter(a.header),
 		Err: fmt.Errorf("redfish: log in: %w", unexpected(a, asked)),
+	}
+	if a.status/100 == 3 {
+		le.Err = fmt.Errorf("redfish: log in: the device redirects the login to %q, where no password is sent", shorten(a.header.Get("Location")))
 	}
 	switch {
 	case a.status == http.StatusBadRequest, a.status == http.StatusUnauthorized, a.status == http.StatusForbidden:
@@ -153,7 +156,7 @@ func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonc
 	if len(tokens) != 1 || !printable(tokens[0]) || tokens[0] == "" || len(tokens[0]) > maxDeviceToken {
 		return auth.Login{}, &auth.LoginError{
 			Outcome: auth.Unknown, Sent: true, Status: a.status,
-			Err: fmt.Errorf("redfish: log in: status %d without one usable X-Auth-Token", a.status),
+			Err: fmt.Errorf("redfish: log in: status %d without one usable X-Auth-Token: the device may have made a session, and nobody can use it", a.status),
 		}
 	}
 	o, err := a.object()

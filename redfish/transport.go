@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,10 @@ var (
 	// ErrPasswordRefused: the device refused this password before. It is not
 	// sent again until Credential gives another one.
 	ErrPasswordRefused = errors.New("redfish: the device refused this password, which is not sent again")
+	// ErrUnanswered: no login with this password got an answer that says whether
+	// it is right, and it counts as refused: it is not sent again until Credential
+	// gives another one.
+	ErrUnanswered = errors.New("redfish: the device answered no login with this password, which is not sent again")
 )
 
 // TransportConfig is what NewTransport needs.
@@ -33,7 +38,9 @@ type TransportConfig struct {
 	Credential func(context.Context) (auth.Credential, error)
 	// Method is how to log in; "" means auth.MethodAuto.
 	Method auth.Method
-	// Context is left with the session at devices that keep such a text.
+	// Context is left with the session at devices that keep such a text. "" means
+	// one that is drawn: by that the Transport finds its own sessions where an
+	// answer was lost or tells no Location.
 	Context string
 
 	// Login is one that exists already, made elsewhere or in an earlier run. It
@@ -50,11 +57,13 @@ type TransportConfig struct {
 // then a session is taken at the device.
 //
 // It is safe for concurrent use. Responses are returned as they are, a device's
-// 401 to a login that lives among them.
+// 401 to a login that lives among them; but a GET is sent a second time first,
+// since some devices say that of good logins now and then.
 type Transport struct {
 	cfg    TransportConfig
 	device *Device
 
+	nonce  string         // left with the sessions, but for noNonce
 	logins sync.WaitGroup // those under way
 
 	mu      sync.Mutex // guards what follows
@@ -64,8 +73,12 @@ type Transport struct {
 	given   bool    // the login is TransportConfig.Login
 	flight  *flight // the login under way
 	refused auth.Secret
-	unknown int  // logins in a row that got no answer
-	proven  bool // the device took a login
+	why     error        // that it is not sent again
+	unknown int          // logins in a row that got no answer
+	proven  bool         // the device took a login
+	noNonce bool         // the device stumbled over the nonce
+	lost    int          // logins that may have made a session that nobody was told of
+	owed    []auth.Login // dropped, and the device did not end them
 }
 
 var _ http.RoundTripper = (*Transport)(nil)
@@ -88,7 +101,10 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 	if cfg.Credential == nil && !have {
 		return nil, errors.New("redfish: transport without a credential and without a login")
 	}
-	t := &Transport{cfg: cfg, device: d}
+	t := &Transport{cfg: cfg, device: d, nonce: cfg.Context}
+	if t.nonce == "" {
+		t.nonce = "postern:" + rand.Text()
+	}
 	if have {
 		t.login, t.serial, t.given = cfg.Login, 1, true
 	}
@@ -97,7 +113,7 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 
 // RoundTrip implements http.RoundTripper. Credentials in r are left out for the
 // login's. Errors: those of the device's transport, ErrClosed, ErrOtherHost,
-// ErrPasswordRefused, and *auth.LoginError where no login could be had.
+// ErrPasswordRefused, ErrUnanswered, and *auth.LoginError where no login could be had.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme+"://"+r.URL.Host != t.device.base {
 		return nil, fail(r, ErrOtherHost)
@@ -110,9 +126,16 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || t.device.Judge(resp.StatusCode, resp.Header) != auth.LoginUnauthorized {
 		return resp, err
 	}
-	next, alive := t.renew(r.Context(), login, serial)
-	if alive || next.Method == "" {
+	next, now, err := t.hold(r.Context(), serial)
+	if err != nil && t.cfg.Credential != nil {
+		resp.Body.Close()
+		return nil, err
+	}
+	if err != nil { // there is no way to another: the answer says so
 		return resp, nil
+	}
+	if now == serial && (r.Method != http.MethodGet && r.Method != http.MethodHead || login.Method != auth.MethodSession) {
+		return resp, nil // the login lives, or nobody knows
 	}
 	body, ok := again(r)
 	if !ok {
@@ -190,7 +213,7 @@ func (t *Transport) hold(ctx context.Context, dead int) (auth.Login, int, error)
 
 // fly makes the login that everybody waits for. Where there is one already, with
 // the serial dead, the device is asked first whether it lives: a 401 may be
-// about one resource alone.
+// about one resource alone. What nobody knows of goes on being used.
 func (t *Transport) fly(ctx context.Context, f *flight, dead int) {
 	defer close(f.done)
 	t.mu.Lock()
@@ -198,7 +221,7 @@ func (t *Transport) fly(ctx context.Context, f *flight, dead int) {
 	t.mu.Unlock()
 	if serial != 0 {
 		if err := t.device.Touch(ctx, old); !errors.Is(err, auth.ErrNoSession) {
-			t.land(f, old, serial, err)
+			t.land(f, old, serial, nil)
 			return
 		}
 		t.drop(ctx, old)
@@ -228,14 +251,23 @@ func (t *Transport) drop(ctx context.Context, l auth.Login) {
 	t.mu.Lock()
 	t.login, t.serial = auth.Login{}, 0
 	if l.Method == auth.MethodBasic {
-		t.refused, t.proven = l.Secret, false
+		t.refused, t.why, t.proven = l.Secret, ErrPasswordRefused, false
 	}
 	given := t.given && !t.cfg.EndLogin
 	t.mu.Unlock()
-	if !given && l.Location != "" {
-		t.device.Logout(ctx, l) // its answer changes nothing
+	if given || l.Location == "" {
+		return
+	}
+	if err := t.device.End(ctx, l, l.Location); gone(err) != nil {
+		t.mu.Lock()
+		t.owed = append(t.owed[max(0, len(t.owed)-maxOwed+1):], l)
+		t.mu.Unlock()
 	}
 }
+
+// maxOwed is how many sessions that could not be ended are remembered: more than
+// devices have.
+const maxOwed = 64
 
 // maxUnknown is how often an unproven password is sent without an answer.
 const maxUnknown = 2
@@ -250,43 +282,50 @@ func (t *Transport) attempt(ctx context.Context) (auth.Login, error) {
 		return auth.Login{}, fmt.Errorf("redfish: credential: %w", err)
 	}
 	t.mu.Lock()
-	blocked := !t.refused.IsZero() && t.refused.Equal(c.Password)
+	blocked, why := !t.refused.IsZero() && t.refused.Equal(c.Password), t.why
+	o := auth.LoginOptions{Method: t.cfg.Method, Nonce: t.nonce, NoNonce: t.noNonce}
 	t.mu.Unlock()
 	if blocked {
-		return auth.Login{}, ErrPasswordRefused
+		return auth.Login{}, why
 	}
-	l, err := t.device.Login(ctx, c, auth.LoginOptions{Method: t.cfg.Method, Nonce: t.cfg.Context})
+	l, err := t.device.Login(ctx, c, o)
+	if le, ok := errors.AsType[*auth.LoginError](err); ok && le.NonceFault {
+		o.NoNonce = true
+		l, err = t.device.Login(ctx, c, o)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.noNonce = o.NoNonce
 	if err == nil {
 		t.refused, t.unknown, t.proven = auth.Secret{}, 0, true
 		return l, nil
 	}
 	if le, ok := errors.AsType[*auth.LoginError](err); ok {
-		if le.Outcome == auth.Unknown {
-			t.unknown++
-		}
-		if le.Outcome == auth.Refused || t.unknown >= maxUnknown && !t.proven {
-			t.refused, t.proven = c.Password, false
-		}
+		t.failed(le, c.Password)
 	}
 	return auth.Login{}, err
 }
 
-// renew finds out about a login that a call got a 401 with. alive: it lives, or
-// nobody knows; else next is the login in its place, zero where there is none.
-func (t *Transport) renew(ctx context.Context, l auth.Login, serial int) (next auth.Login, alive bool) {
-	next, now, err := t.hold(ctx, serial)
-	if err != nil {
-		return auth.Login{}, false
+// failed draws the conclusions of a login that failed; t.mu is held.
+func (t *Transport) failed(le *auth.LoginError, password auth.Secret) {
+	if le.Outcome == auth.Unknown {
+		t.unknown++
+		if le.Status == 0 || le.Status/100 == 2 {
+			t.lost++
+		}
 	}
-	return next, now == serial
+	switch {
+	case le.Outcome == auth.Refused:
+		t.refused, t.why, t.proven = password, ErrPasswordRefused, false
+	case t.unknown >= maxUnknown && !t.proven:
+		t.refused, t.why = password, fmt.Errorf("%w: %w", ErrUnanswered, le.Err)
+	}
 }
 
-// Close ends the login at the device, unless it was given, and refuses requests
-// from then on. It waits for a login under way, and takes at most as long as a
-// login and a logout. An error says that a session may be left at the device. A
-// second Close does nothing.
+// Close ends the login at the device, unless it was given, and what was left of
+// others, and refuses requests from then on. It waits for a login under way, and
+// takes at most as long as a login, a search and a few logouts. An error says that
+// a session may be left at the device. A second Close does nothing.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	was := t.closed
@@ -297,14 +336,66 @@ func (t *Transport) Close() error {
 		return nil
 	}
 	t.mu.Lock()
-	l, have, given := t.login, t.serial != 0, t.given
+	l, have := t.login, t.serial != 0
+	given := t.given && !t.cfg.EndLogin
 	t.mu.Unlock()
-	if !have || given && !t.cfg.EndLogin {
+	ctx := context.Background()
+	errs := []error{t.endOwed(ctx), t.endLost(ctx, l, have)}
+	if have && !given {
+		errs = append(errs, gone(t.device.Logout(ctx, l)))
+	}
+	return errors.Join(errs...)
+}
+
+// gone makes nothing of the error of a logout where the session is gone already.
+func gone(err error) error {
+	if errors.Is(err, auth.ErrNoSession) {
 		return nil
 	}
-	err := t.device.Logout(context.Background(), l)
-	if errors.Is(err, auth.ErrNoSession) {
-		return nil // gone already
+	return err
+}
+
+// endOwed tries once more to end what was dropped, each with its own token.
+func (t *Transport) endOwed(ctx context.Context) (err error) {
+	for _, l := range t.owed {
+		if err = gone(t.device.Logout(ctx, l)); err != nil {
+			break // one is as good as all, and may have taken its time
+		}
 	}
 	return err
+}
+
+// endLost ends the sessions of logins whose answer was lost. They are known by
+// the text that was drawn for this Transport.
+func (t *Transport) endLost(ctx context.Context, l auth.Login, have bool) error {
+	if t.lost == 0 {
+		return nil
+	}
+	left := errors.New("redfish: a login got no answer that could be used, and its session may be left at the device")
+	if !have || t.cfg.Context != "" {
+		return left
+	}
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	listed, err := t.device.List(ctx, l)
+	if err != nil {
+		return errors.Join(left, err)
+	}
+	ended, shown := 0, false
+	for _, s := range listed {
+		switch {
+		case s.Context != t.nonce:
+		case s.Location == l.Location:
+			shown = true
+		default:
+			if err := t.device.End(ctx, l, s.Location); err != nil {
+				return errors.Join(left, err)
+			}
+			ended++
+		}
+	}
+	if shown || ended >= t.lost {
+		return nil // the device shows the text, and would show the others
+	}
+	return left
 }

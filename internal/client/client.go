@@ -151,7 +151,8 @@ func (c *Client) withSecret(ctx context.Context, t Target, l saved.Login) (saved
 
 // Do sends a request with the login of t. Where the device no longer knows it, a
 // new one is made, once, and the request repeated if its body can be read again.
-// The answer is the device's.
+// A GET is repeated where the login lives, too: some devices say 401 of good ones
+// now and then. The answer is the device's.
 func (c *Client) Do(ctx context.Context, t Target, r *http.Request) (*http.Response, error) {
 	l, fresh, err := c.Login(ctx, t)
 	if err != nil {
@@ -169,7 +170,7 @@ func (c *Client) Do(ctx context.Context, t Target, r *http.Request) (*http.Respo
 		resp.Body.Close()
 		return nil, err
 	}
-	if !renewed {
+	if !renewed && (r.Method != http.MethodGet && r.Method != http.MethodHead || l.Method != auth.MethodSession) {
 		return resp, nil
 	}
 	body, again := repeat(r)

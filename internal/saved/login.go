@@ -52,7 +52,8 @@ type Attempt struct {
 
 // Doubtful reports whether the device may have a session of the attempt.
 func (a Attempt) Doubtful() bool {
-	return !a.Basic && (a.Ended.IsZero() || a.Outcome == auth.Unknown)
+	made := a.Status == 0 || a.Status/100 == 2 // a redirect makes no session
+	return !a.Basic && (a.Ended.IsZero() || a.Outcome == auth.Unknown && made)
 }
 
 // A Mark knows a password again and does not tell it: a hash that is slow on

@@ -159,12 +159,12 @@ func every(set func(*faults, int)) setter {
 	}
 }
 
-// wait is a setter whose value is a duration above 0.
-func wait(set func(*faults, time.Duration)) setter {
+// wait is a setter whose value is a duration above 0, up to limit.
+func wait(limit time.Duration, set func(*faults, time.Duration)) setter {
 	return func(f *faults, value string) error {
 		d, err := time.ParseDuration(value)
-		if err == nil && (d <= 0 || d > maxLatency) {
-			err = fmt.Errorf("not above 0, or above %v", maxLatency)
+		if err == nil && (d <= 0 || d > limit) {
+			err = fmt.Errorf("not above 0, or above %v", limit)
 		}
 		if err != nil {
 			return err

@@ -140,9 +140,9 @@ func endlessHeaders(x *exchange, w http.ResponseWriter) bool {
 	}
 	conn := x.seize(w)
 	defer conn.Close()
-	text := bytes.TrimSuffix(x.head(), []byte("\r\n"))
-	for err := error(nil); err == nil; _, err = conn.Write(text) {
-		text = bytes.Repeat([]byte("X-More: "+strings.Repeat("m", 1000)+"\r\n"), 32)
+	_, err := conn.Write(bytes.TrimSuffix(x.head(), []byte("\r\n")))
+	for more := bytes.Repeat([]byte("X-More: "+strings.Repeat("m", 1000)+"\r\n"), 32); err == nil; {
+		_, err = conn.Write(more)
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"math"
 	"net/http"
 	"time"
 )
@@ -56,7 +57,7 @@ var faultTable = []struct {
 
 	// What becomes of sessions.
 	{Fault{"early-expiry", "DURATION", "a session ends DURATION after its login, used or not, whatever SessionTimeout says"},
-		wait(func(f *faults, d time.Duration) { f.earlyExpiry = d })},
+		wait(math.MaxInt64, func(f *faults, d time.Duration) { f.earlyExpiry = d })},
 	{Fault{"restart", "N", "before every Nth call all sessions end, as when the device is restarted"},
 		every(func(f *faults, n int) { before(restart(n))(f) })},
 	{Fault{"session-timeout", "SECONDS", "the device shows this SessionTimeout, a number or not, and keeps to its own"},
@@ -108,7 +109,7 @@ var faultTable = []struct {
 	{Fault{"endless-headers", "", "the header of an answer to a call has no end"},
 		flag(deliver(endlessHeaders))},
 	{Fault{"slow-body", "DURATION", "the body of an answer comes in four parts, DURATION before each"},
-		wait(func(f *faults, d time.Duration) { deliver(slowBody(d))(f) })},
+		wait(maxLatency, func(f *faults, d time.Duration) { deliver(slowBody(d))(f) })},
 	{Fault{"endless-body", "", "the body of an answer has no end"},
 		flag(deliver(endlessBody))},
 	{Fault{"reset-answer", "N", "every Nth answer to a call is reset in its middle"},
