@@ -51,9 +51,7 @@ func newFace(name, host string, ln net.Listener, conf *tls.Config, logger *slog.
 		done: make(chan struct{}), silent: map[net.Conn]bool{},
 	}
 	f.srv = &http.Server{
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			(*f.handler.Load()).ServeHTTP(w, r)
-		}),
+		Handler:           http.HandlerFunc(f.serve),
 		TLSConfig:         conf,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
@@ -66,6 +64,22 @@ func newFace(name, host string, ln net.Listener, conf *tls.Config, logger *slog.
 	}
 	f.srv.Protocols.SetHTTP1(true)
 	return f
+}
+
+// serve does what net/http leaves to its handlers of HTTP itself.
+func (f *face) serve(w http.ResponseWriter, r *http.Request) {
+	if r.ProtoMajor != 1 { // the preface of HTTP/2 is passed on
+		w.Header().Set("Connection", "close")
+		http.Error(w, "505 HTTP Version Not Supported", http.StatusHTTPVersionNotSupported)
+		return
+	}
+	// Where a length came beside the chunks, which net/http does not tell, the
+	// connection has to end: somebody between may have read another request in
+	// what follows (RFC 9112, 6.1).
+	if len(r.TransferEncoding) > 0 {
+		w.Header().Set("Connection", "close")
+	}
+	(*f.handler.Load()).ServeHTTP(w, r)
 }
 
 // set exchanges the handler. Requests under way keep the one they have.

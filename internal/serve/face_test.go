@@ -150,6 +150,41 @@ func TestFaceLimitsHeaders(t *testing.T) {
 	}
 }
 
+// What net/http leaves to its handlers of HTTP itself.
+func TestFaceFraming(t *testing.T) {
+	t.Parallel()
+	f := startFace(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		io.WriteString(w, "hello "+r.URL.Path)
+	}))
+	const next = "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+	for _, tt := range []struct{ name, send, want string }{
+		{"length", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}" + next, "200 200"},
+		{"chunks", "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, "200"},
+		{"both", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + next, "200"},
+		{"preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
+	} {
+		c, err := tls.Dial("tcp", f.addr(), &tls.Config{RootCAs: f.pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, tt.send)
+		var got []string
+		for r := bufio.NewReader(c); ; {
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				break // the connection has ended
+			}
+			io.Copy(io.Discard, resp.Body)
+			got = append(got, strings.Fields(resp.Status)[0])
+		}
+		if strings.Join(got, " ") != tt.want {
+			t.Errorf("%s: got %v, want %s and the end", tt.name, got, tt.want)
+		}
+	}
+}
+
 func TestFaceMisdirected(t *testing.T) {
 	t.Parallel()
 	f := startFace(t, hello)
