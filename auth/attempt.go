@@ -33,6 +33,7 @@ type Attempt struct {
 	// the form its clients expect; a token has at least 122 random bits.
 	Token     Secret
 	SessionID string // drawn by the core where empty
+	Passcode  Secret // the one-time code that came with a password
 	Context   string // opaque text of the client, kept with the session
 }
 
@@ -43,10 +44,14 @@ type Session struct {
 	Listener  string
 	Source    netip.Addr
 	Context   string
-	Created   time.Time
-	LastUsed  time.Time     // coalesced: may lag behind the last request
-	Idle      time.Duration // ends when unused for this long
-	Expires   time.Time     // ends then in any case; zero: no such end
+	Kind      Kind // of the attempt that made it
+	// InitialRole is the role that the account had at the login; Principal has
+	// the one of now.
+	InitialRole Role
+	Created     time.Time
+	LastUsed    time.Time     // coalesced: may lag behind the last request
+	Idle        time.Duration // ends when unused for this long
+	Expires     time.Time     // ends then in any case; zero: no such end
 }
 
 // What a login, a look-up or a call may be refused with.
@@ -64,6 +69,17 @@ var (
 	ErrBusy = errors.New("too many logins are waiting")
 	// ErrUnavailable: a part that must work (store, audit) does not.
 	ErrUnavailable = errors.New("temporarily unavailable")
+	// ErrMethodOff: the kind of attempt is switched off. It comes around
+	// ErrBadCredentials.
+	ErrMethodOff = errors.New("this way to log in is switched off")
+	// ErrNotLicensed: the kind of attempt needs a licence that is not there. It
+	// comes around ErrBadCredentials.
+	ErrNotLicensed = errors.New("not licensed")
+	// ErrPasscodeSent: the password is right; a one-time code is on its way, and
+	// must come with it.
+	ErrPasscodeSent = errors.New("a one-time code was sent")
+	// ErrPasscodeExpired: the one-time code came too late.
+	ErrPasscodeExpired = errors.New("the one-time code has expired")
 	// ErrServiceDisabled: no new sessions are given, by order of an administrator.
 	ErrServiceDisabled = errors.New("the session service is disabled")
 )

@@ -13,12 +13,19 @@ const (
 	MethodAuto    Method = "auto"
 	MethodSession Method = "session"
 	MethodBasic   Method = "basic"
+	// MethodCertificate shows a certificate in the TLS handshake, once, and gets
+	// a session for it.
+	MethodCertificate Method = "certificate"
 )
 
 // A Credential is what Postern logs in to a device with.
 type Credential struct {
 	Account  AccountName
 	Password Secret
+	// Passcode is the one-time code of a device that wants one besides the password.
+	Passcode Secret
+	// Certificate is for MethodCertificate; Account may be empty with it.
+	Certificate ClientCertificate
 }
 
 // LoginOptions go with one login at a device.
@@ -33,7 +40,7 @@ type LoginOptions struct {
 
 // A Login is what a device gave for a Credential: Postern's side of a lease.
 type Login struct {
-	Method     Method // MethodSession or MethodBasic
+	Method     Method // MethodSession or MethodBasic; a certificate gives a session
 	Account    AccountName
 	Secret     Secret        // session: the device's token; basic: the password
 	Location   string        // session: the path of the session at the device, byte for byte
@@ -69,13 +76,16 @@ func (o Outcome) String() string {
 
 // A LoginError is a login at a device that gave no Login.
 type LoginError struct {
-	Outcome    Outcome       // NotJudged, Refused or Unknown
-	Sent       bool          // at least one byte of the request was written
-	Full       bool          // the device has no session to give now
-	NonceFault bool          // refused because of LoginOptions.Nonce, not because of the secret
-	Status     int           // HTTP status; 0 = no answer
-	RetryAfter time.Duration // what the device asked for; 0 = nothing
-	Err        error         // never holds a secret
+	Outcome Outcome // NotJudged, Refused or Unknown
+	Sent    bool    // at least one byte of the request was written
+	Full    bool    // the device has no session to give now
+	// PasscodeSent: the password is right, and the device sent a one-time code to
+	// its owner, which Credential.Passcode must hold. PasscodeExpired: it was too late.
+	PasscodeSent, PasscodeExpired bool
+	NonceFault                    bool          // refused because of LoginOptions.Nonce, not because of the secret
+	Status                        int           // HTTP status; 0 = no answer
+	RetryAfter                    time.Duration // what the device asked for; 0 = nothing
+	Err                           error         // never holds a secret
 }
 
 func (e *LoginError) Error() string {

@@ -48,9 +48,11 @@ func (p *Problem) Error() string {
 
 func (p *Problem) Unwrap() error { return p.Err }
 
-// message returns the wire form of the problem's own message.
-func (p *Problem) message() Message {
-	m := newMessage(p.Key, p.Args, p.Related)
+// message returns the generic wire form of the problem's own message.
+func (p *Problem) message() Message { return p.messageIn(&generic) }
+
+func (p *Problem) messageIn(e *envelope) Message {
+	m := newMessage(e, p.Key, p.Args, p.Related)
 	switch {
 	case p.Text == "":
 	case strings.HasSuffix(m.MessageID, "."+keyGeneralError):
@@ -63,20 +65,6 @@ func (p *Problem) message() Message {
 	return m
 }
 
-// body returns the wire form of the whole answer. With several messages the
-// code is GeneralError (DSP0266 1.8.1, 8.6).
-func (p *Problem) body() Error {
-	first := p.message()
-	e := ErrorBody{Code: first.MessageID, Message: first.Message, ExtendedInfo: []Message{first}}
-	for i := range p.More {
-		e.ExtendedInfo = append(e.ExtendedInfo, p.More[i].message())
-	}
-	if len(p.More) > 0 {
-		e.Code, e.Message = registry+keyGeneralError, messages[keyGeneralError].text
-	}
-	return Error{Error: e}
-}
-
 // AsProblem returns the answer for err. This is the one place where errors of
 // the authority and of the parts behind it become Redfish errors; whatever is
 // not known here is a bare InternalError.
@@ -86,6 +74,10 @@ func AsProblem(err error) *Problem {
 	switch {
 	case errors.As(err, &p):
 		return p
+	case errors.Is(err, auth.ErrPasscodeSent):
+		return &Problem{Status: http.StatusBadRequest, Key: keyOneTimePasscodeSent, Args: []string{"configured mail"}, Err: err}
+	case errors.Is(err, auth.ErrPasscodeExpired):
+		return &Problem{Status: http.StatusBadRequest, Key: keyTokenExpired, Err: err}
 	case errors.Is(err, auth.ErrBadCredentials), errors.Is(err, auth.ErrNoSession):
 		return &Problem{Status: http.StatusUnauthorized, Key: keyNoValidSession, Err: err}
 	case errors.Is(err, auth.ErrForbidden):
@@ -107,7 +99,7 @@ func AsProblem(err error) *Problem {
 // WriteError answers a request with err. It sets every header of the answer;
 // headers that the caller set before stay.
 func WriteError(w http.ResponseWriter, r *http.Request, err error) {
-	p := AsProblem(err)
+	p := faceOf(r).profile.translate(AsProblem(err))
 	h := w.Header()
 	if p.Allow != "" {
 		h.Set("Allow", p.Allow)
@@ -117,7 +109,7 @@ func WriteError(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	delHeader(h, "ETag")
 	delHeader(h, "Location") // a failed POST must not carry one
-	writeJSON(w, r, p.Status, p.body())
+	writeJSON(w, r, p.Status, faceOf(r).profile.errorBody(p))
 }
 
 // writeJSON answers with v. The body of a HEAD is left out, its length told.
@@ -128,7 +120,7 @@ func writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
 func writeBody(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
 	h := w.Header()
 	commonHeaders(h)
-	h.Set("Content-Type", contentType)
+	h.Set("Content-Type", faceOf(r).contentType(contentType))
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {

@@ -112,15 +112,15 @@ func FuzzLoginBody(f *testing.F) {
 	f.Add([]byte(`{"UserName": "admin", "Password": "Xk7-labSecret.9"}`))
 	f.Add([]byte(`{"UserName":1,"Password":null,"Context":[]}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		b, err := parseLogin(data)
+		b, err := parseLogin(data, false)
 		if err != nil {
 			p := AsProblem(err)
-			if p.Status != 400 || !json.Valid(encode(p.body())) {
+			if p.Status != 400 || !json.Valid(encode(generic.body(p).(Error))) {
 				t.Fatalf("%q: %v", data, err)
 			}
 			return
 		}
-		again, err := parseLogin(encode(b))
+		again, err := parseLogin(encode(b), false)
 		if err != nil || again != b {
 			t.Fatalf("%q: %+v becomes %+v %v", data, b, again, err)
 		}
@@ -310,7 +310,7 @@ func FuzzReadObject(f *testing.F) {
 			if err == nil && values == 0 {
 				t.Fatalf("%q: neither a value nor a problem", data)
 			}
-			if err != nil && (!json.Valid(encode(AsProblem(err).body())) || AsProblem(err).Status != 400) {
+			if err != nil && (!json.Valid(encode(generic.body(AsProblem(err)).(Error))) || AsProblem(err).Status != 400) {
 				t.Fatalf("%q: %v", data, err)
 			}
 		}

@@ -55,7 +55,7 @@ func (p Profile) ErrorBody(status int, contentType string, body []byte) (shown [
 		text += " " + t
 	}
 	problem := Problem{Status: status, Key: keyGeneralError, Text: text + " without saying more."}
-	return encode(problem.body()), "application/json", true
+	return encode(p.errorBody(&problem)), "application/json", true
 }
 
 // Document returns what is shown of a device's document at an open URI: the
@@ -76,7 +76,7 @@ func (p Profile) Document(path string, body []byte) (shown []byte, ok bool) {
 }
 
 // ServeMinimal answers GET and HEAD of the open URIs with documents of our own.
-func (p Profile) ServeMinimal(w http.ResponseWriter, r *http.Request) { serveOpen(w, r) }
+func (Profile) ServeMinimal(w http.ResponseWriter, r *http.Request) { serveOpen(w, r) }
 
 // AddSessions returns a device's service root with SessionService and
 // Links.Sessions naming ours. Where they do so already (one trailing slash

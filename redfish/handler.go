@@ -69,6 +69,17 @@ type Config struct {
 	// nil: nobody can change them here.
 	SetSessions func(context.Context, SessionChange) error
 
+	// ProfileNow, where it is not nil, is asked for the profile at each request,
+	// in the place of Profile: one that is found out from a device.
+	ProfileNow func() Profile
+
+	// HPEPrivileges returns what the profiles of iLO show as an account's
+	// privileges. nil: those of HPEPrivilegesOf.
+	HPEPrivileges func(auth.Principal) HPEPrivileges
+
+	// Now is the clock, for the ids of sessions; nil means time.Now.
+	Now func() time.Time
+
 	Realm string       // of HTTP Basic; "" means "Postern"
 	Log   *slog.Logger // nil: silence
 
@@ -81,6 +92,13 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Realm == "" {
 		c.Realm = "Postern"
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.ProfileNow == nil {
+		profile := c.Profile
+		c.ProfileNow = func() Profile { return profile }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
@@ -153,9 +171,13 @@ func (h *Handler) withOwn(next http.Handler) http.Handler {
 // sizes, authentication, OData-Version, resource, method, Accept, query,
 // preconditions, content type, JSON, properties.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	r = h.cfg.ProfileNow().readBy(r)
 	r = h.identify(w, r)
 	if headerBytes(r.Header) > maxHeaderBytes {
 		h.fail(w, r, general(http.StatusRequestHeaderFieldsTooLarge, "The request's headers are too large.", nil))
+		return
+	}
+	if h.special(w, r) {
 		return
 	}
 	d := decide(r.Method, r.URL.EscapedPath(), r.Header.Values, h.connection(r))
@@ -191,14 +213,16 @@ func (h *Handler) identify(w http.ResponseWriter, r *http.Request) *http.Request
 	if r.TLS != nil {
 		head.Set("Strict-Transport-Security", "max-age=31536000")
 	}
+	faceOf(r).headers(head)
 	return r
 }
 
 // connection says what a request came over.
 func (h *Handler) connection(r *http.Request) connection {
+	f := faceOf(r).profile.flavour
 	return connection{
 		tls:         r.TLS != nil || h.cfg.BehindTLS,
-		certificate: len(chain(r)) > 0 && h.rules().Certificates,
+		certificate: len(chain(r)) > 0 && h.rules().Certificates && (f == nil || f.certificatePage == ""),
 	}
 }
 
@@ -236,7 +260,7 @@ func (h *Handler) guarded(w http.ResponseWriter, r *http.Request, d decision, p 
 // fail answers with err, logs what nobody but us can explain, and asks for
 // credentials where that may help.
 func (h *Handler) fail(w http.ResponseWriter, r *http.Request, err error) {
-	p := AsProblem(err)
+	p := faceOf(r).profile.translate(AsProblem(err))
 	switch p.Status {
 	case http.StatusUnauthorized:
 		if h.rules().Basic == BasicEnabled {

@@ -91,6 +91,7 @@ func jsonContent(h http.Header) bool {
 // strong refuses weak tags, as If-Match wants. What is not a list of quoted
 // tags names nothing (RFC 9110, 8.8.3 and 13.1).
 func etagListed(list, tag string, strong bool) bool {
+	tag = strings.TrimPrefix(tag, "W/")
 	if strings.TrimSpace(list) == "*" {
 		return true
 	}

@@ -82,6 +82,9 @@ const (
 	keyStringValueTooLong             = "StringValueTooLong"
 	keyArraySizeTooLong               = "ArraySizeTooLong"
 	keyInsufficientStorage            = "InsufficientStorage"
+	keyOneTimePasscodeSent            = "OneTimePasscodeSent"
+	keySessionTerminated              = "SessionTerminated"
+	keyAccountModified                = "AccountModified"
 	keySuccess                        = "Success"
 	keyCreated                        = "Created"
 	keyPropertyValueResourceConflict  = "PropertyValueResourceConflict"
@@ -142,16 +145,28 @@ var messages = map[string]message{
 	keyStringValueTooLong:             {"The string '%1' exceeds the length limit %2.", warning, "Resubmit the request with an appropriate string length."},
 	keyArraySizeTooLong:               {"The array provided for property %1 exceeds the size limit %2.", warning, "Resubmit the request with an appropriate array size."},
 	keyInsufficientStorage:            {"Insufficient storage or memory available to complete the request.", critical, "Increase the free storage space available to the service and resubmit the request."},
+	keyOneTimePasscodeSent:            {"A one-time passcode was sent to %1.  Supply it in the Token property of the login.", warning, "Log in again with the passcode in the Token property."},
+	keySessionTerminated:              {"The session was successfully terminated.", ok, "No resolution is required."},
+	keyAccountModified:                {"The account was successfully modified.", ok, "No resolution is required."},
 	keySuccess:                        {"The request completed successfully.", ok, "None."},
 	keyCreated:                        {"The resource was created successfully.", ok, "None."},
 	keyPropertyValueResourceConflict:  {"The property '%1' with the requested value of '%2' could not be written because the value conflicts with the state or configuration of the resource at '%3'.", warning, "None."},
 	keyQueryNotSupportedOnResource:    {"Querying is not supported on the requested resource.", warning, "Remove the query parameters" + resubmitFailed},
 }
 
-// newMessage fills in the entry of key. A key that is not in the table gives
+// findMessage returns the entry of a key of the Base registry or of iLO's.
+func findMessage(key string) (message, bool) {
+	if m, ok := messages[key]; ok {
+		return m, true
+	}
+	m, ok := iloMessages[key]
+	return m, ok
+}
+
+// newMessage fills in the entry of key. A key that is in no table gives
 // GeneralError.
-func newMessage(key string, args, related []string) Message {
-	m, ok := messages[key]
+func newMessage(e *envelope, key string, args, related []string) Message {
+	m, ok := findMessage(key)
 	if !ok {
 		key, args = keyGeneralError, nil
 		m = messages[key]
@@ -160,7 +175,7 @@ func newMessage(key string, args, related []string) Message {
 		args = []string{}
 	}
 	return Message{
-		ODataType: messageType, MessageID: registry + key, Message: fill(m.text, args), MessageArgs: args,
+		ODataType: e.messageType, MessageID: e.id(key), Message: fill(m.text, args), MessageArgs: args,
 		RelatedProperties: related, Severity: m.severity, MessageSeverity: m.severity, Resolution: m.resolution,
 	}
 }

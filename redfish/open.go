@@ -78,7 +78,7 @@ func serveOpen(w http.ResponseWriter, r *http.Request) {
 		// The validator compares the whole object.
 		writeJSON(w, r, http.StatusOK, map[string]string{"v1": rootURI})
 	case rootURI:
-		serve(w, r, "ServiceRoot.v1_20_0", minimalRoot())
+		serve(w, r, minimalRoot())
 	case odataURI:
 		writeBody(w, r, http.StatusOK, "application/json", ODataDocument(nil))
 	case metadataURI:

@@ -16,22 +16,65 @@ func ServeResource(w http.ResponseWriter, r *http.Request, allow string, body []
 		WriteError(w, r, err)
 		return
 	}
-	if m := strings.Join(r.Header.Values("If-None-Match"), ","); m != "" && etag != "" && etagListed(m, etag, false) {
-		setHeader(w.Header(), "ETag", etag)
+	serveBody(w, r, body, etag)
+}
+
+// serveBody is ServeResource where method and Accept are judged.
+func serveBody(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	shown := faceOf(r).tag(etag)
+	if m := strings.Join(r.Header.Values("If-None-Match"), ","); m != "" && etag != "" && etagListed(m, shown, false) {
+		setHeader(w.Header(), "ETag", shown)
 		commonHeaders(w.Header())
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	WriteResource(w, r, http.StatusOK, body, etag)
+	writeResource(w, r, http.StatusOK, body, etag)
 }
 
 // WriteResource answers with a resource, as PATCH does with 200 and POST with
 // 201; a Location is for the caller to set before. etag is the resource's
 // strong tag, or "".
+//
+// Behind a Handler with another profile than the generic one, tag, Location, Link
+// and the URIs in the body get the profile's form, here and in ServeResource; and
+// where the profile tells of changes in a message, that takes the place of body.
 func WriteResource(w http.ResponseWriter, r *http.Request, status int, body []byte, etag string) {
+	f := faceOf(r)
+	h := w.Header()
+	if status == http.StatusCreated {
+		f.place(h, r)
+	}
+	if key := f.told(r, status); key != "" {
+		WriteMessage(w, r, status, key)
+		return
+	}
+	writeResource(w, r, status, body, etag)
+}
+
+// told returns the message that stands for a resource which was changed or made,
+// "" where the resource is shown.
+func (f face) told(r *http.Request, status int) string {
+	if f.profile.flavour == nil || !f.profile.flavour.changes {
+		return ""
+	}
+	switch {
+	case r.Method == http.MethodPost && status == http.StatusCreated:
+		return keyCreated
+	case (r.Method == http.MethodPatch || r.Method == http.MethodPut) && status == http.StatusOK:
+		if strings.HasPrefix(r.URL.Path, accountsURI+"/") {
+			return keyAccountModified
+		}
+		return keySuccess
+	}
+	return ""
+}
+
+func writeResource(w http.ResponseWriter, r *http.Request, status int, body []byte, etag string) {
+	f := faceOf(r)
+	body, etag = f.dress(body, etag)
 	h := w.Header()
 	if schema := schemaOf(body); schema != "" {
-		describedBy(h, schema)
+		f.describe(h, schema)
 	}
 	if etag != "" {
 		setHeader(h, "ETag", etag)
@@ -93,8 +136,9 @@ func Tagged(body []byte) (tagged []byte, tag string) {
 // CheckMatch holds If-Match against the tag of the resource that is to be
 // changed: 412 where it was sent and does not name it.
 func CheckMatch(r *http.Request, etag string) error {
+	shown := faceOf(r).tag(etag)
 	values := r.Header.Values("If-Match")
-	if len(values) == 0 || etagListed(strings.Join(values, ","), etag, true) {
+	if len(values) == 0 || etagListed(strings.Join(values, ","), shown, !strings.HasPrefix(shown, "W/")) {
 		return nil
 	}
 	return &Problem{Status: http.StatusPreconditionFailed, Key: keyPreconditionFailed}

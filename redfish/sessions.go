@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -82,7 +83,7 @@ func (h *Handler) own(w http.ResponseWriter, r *http.Request, d decision, p auth
 	case r.Method == http.MethodPatch:
 		return h.changeService(w, r)
 	}
-	serve(w, r, "SessionService.v1_2_0", serviceResource(h.rules()))
+	serve(w, r, serviceResource(h.rules()))
 	return nil
 }
 
@@ -107,18 +108,59 @@ func (h *Handler) listSessions(w http.ResponseWriter, r *http.Request, p auth.Pr
 		return cmp.Or(a.Created.Compare(b.Created), strings.Compare(a.ID, b.ID))
 	})
 	if only && len(seen) == 1 {
-		serve(w, r, "Session.v1_8_0", resource(seen[0]))
+		h.showSession(w, r, seen[0])
 		return nil
 	}
 	members := make([]Ref, 0, len(seen))
 	for _, s := range seen {
 		members = append(members, Ref{sessionsURI + "/" + s.ID})
 	}
-	serve(w, r, "SessionCollection", SessionCollection{
+	serve(w, r, collectionOf(faceOf(r).profile, members, p))
+	return nil
+}
+
+// collectionOf is the wire form of the list of sessions.
+func collectionOf(profile Profile, members []Ref, p auth.Principal) any {
+	if f := profile.flavour; f != nil && f.collection != nil {
+		v := collectionView{members: members}
+		if p.SessionID != "" {
+			v.mine = sessionsURI + "/" + p.SessionID
+		}
+		return f.collection(v)
+	}
+	return SessionCollection{
 		ODataID: sessionsURI, ODataType: sessionCollectionType, Name: "Session Collection",
 		Count: len(members), Members: members,
-	})
-	return nil
+	}
+}
+
+// showSession answers with a session as the caller sees it.
+func (h *Handler) showSession(w http.ResponseWriter, r *http.Request, s auth.Session) {
+	body, tag := h.sessionBody(r, s)
+	serveBody(w, r, body, tag)
+}
+
+// sessionBody is the wire form of a session in the profile, and the tag of it.
+func (h *Handler) sessionBody(r *http.Request, s auth.Session) (body []byte, tag string) {
+	f := faceOf(r).profile.flavour
+	if f == nil || f.session == nil {
+		body = encode(resource(s))
+		return body, etag(body)
+	}
+	p, _ := auth.PrincipalFrom(r.Context())
+	v := sessionView{Session: s, mine: p.SessionID == s.ID, privileges: h.privileges(s.Principal)}
+	if v.Idle <= 0 {
+		v.Idle = h.rules().SessionIdle
+	}
+	wire, tag := f.session(v)
+	return encode(wire), tag
+}
+
+func (h *Handler) privileges(p auth.Principal) HPEPrivileges {
+	if h.cfg.HPEPrivileges != nil {
+		return h.cfg.HPEPrivileges(p)
+	}
+	return HPEPrivilegesOf(p.Privileges)
 }
 
 // session reads or ends one session.
@@ -133,10 +175,11 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, p auth.Princip
 		return auth.ErrForbidden
 	}
 	if r.Method != http.MethodDelete {
-		serve(w, r, "Session.v1_8_0", resource(s))
+		h.showSession(w, r, s)
 		return nil
 	}
-	if err := CheckMatch(r, etag(encode(resource(s)))); err != nil {
+	_, tag := h.sessionBody(r, s)
+	if err := CheckMatch(r, tag); err != nil {
 		return err
 	}
 	if h.rules().SessionsDisabled {
@@ -145,9 +188,12 @@ func (h *Handler) session(w http.ResponseWriter, r *http.Request, p auth.Princip
 	if err := h.cfg.Authority.Logout(r.Context(), p, id); err != nil {
 		return sessionError(err, id)
 	}
-	commonHeaders(w.Header())
 	w.Header().Del("Allow")
-	w.WriteHeader(http.StatusNoContent)
+	if f := faceOf(r).profile.flavour; f != nil && f.ended != "" {
+		WriteMessage(w, r, http.StatusOK, f.ended)
+		return nil
+	}
+	WriteNoContent(w)
 	return nil
 }
 
@@ -184,18 +230,9 @@ func resource(s auth.Session) Session {
 }
 
 // serve answers GET and HEAD with a resource of ours.
-func serve(w http.ResponseWriter, r *http.Request, schema string, v any) {
+func serve(w http.ResponseWriter, r *http.Request, v any) {
 	body := encode(v)
-	tag := etag(body)
-	h := w.Header()
-	describedBy(h, schema)
-	setHeader(h, "ETag", tag)
-	if m := strings.Join(r.Header.Values("If-None-Match"), ","); m != "" && etagListed(m, tag, false) {
-		commonHeaders(h)
-		w.WriteHeader(http.StatusNotModified)
-		return
-	}
-	writeBody(w, r, http.StatusOK, "application/json", body)
+	serveBody(w, r, body, etag(body))
 }
 
 // etag is a strong tag: weak ones never match in If-Match.
@@ -222,15 +259,58 @@ func (h *Handler) login(w http.ResponseWriter, r *http.Request) {
 		h.fail(w, r, err)
 		return
 	}
-	head := w.Header()
-	head.Set("X-Auth-Token", a.Token.Reveal())
-	head.Set("Location", h.location(r, s.ID))
-	made := resource(s)
-	tag := etag(encode(made))
-	if s.Principal.MustChangePassword { // DSP0266 1.20.0, 13.3.7.1
-		made.ExtendedInfo = []Message{PasswordChangeRequired(s.Principal.Account).message()}
+	s.Principal.SessionID = s.ID
+	r = r.WithContext(auth.WithPrincipal(r.Context(), s.Principal))
+	h.give(loginAnswer(w, r), r, a.Token, s)
+}
+
+// loginAnswer holds back what the profile's answer to a login does not have.
+func loginAnswer(w http.ResponseWriter, r *http.Request) http.ResponseWriter {
+	if f := faceOf(r).profile.flavour; f != nil && f.loginHeaders != nil {
+		return loginWriter{w, f.loginHeaders}
 	}
-	WriteResource(w, r, http.StatusCreated, encode(made), tag)
+	return w
+}
+
+// give answers a login with what it gave.
+func (h *Handler) give(w http.ResponseWriter, r *http.Request, token auth.Secret, s auth.Session) {
+	at := sessionsURI + "/" + s.ID
+	f := faceOf(r)
+	head := w.Header()
+	head.Set("X-Auth-Token", token.Reveal())
+	head.Set("Location", f.absolute(r, at))
+	body, tag := h.sessionBody(r, s)
+	if f.misleads(body) {
+		WriteMessage(w, r, http.StatusCreated, keyCreated)
+		return
+	}
+	if s.Principal.MustChangePassword { // DSP0266 1.20.0, 13.3.7.1
+		if o, err := topLevel(body); err == nil {
+			refused := PasswordChangeRequired(s.Principal.Account)
+			body = set(body, o, "@Message.ExtendedInfo", encode([]Message{refused.messageIn(f.profile.envelope())}))
+		}
+	}
+	body, tag = f.dress(body, tag)
+	setHeader(head, "ETag", tag)
+	if f.profile.flavour != nil && f.profile.flavour.loginHeaders != nil {
+		head.Set("Link", "<"+f.uri(at)+">; rel=self")
+	} else {
+		f.describe(head, schemaOf(body))
+	}
+	writeBody(w, r, http.StatusCreated, "application/json", body)
+}
+
+// misleads reports whether a client would take a good answer for a refusal.
+func (f face) misleads(body []byte) bool {
+	if f.profile.flavour == nil {
+		return false
+	}
+	for _, text := range f.profile.flavour.misread {
+		if bytes.Contains(body, []byte(text)) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusedLogin is the same answer for an unknown account, a wrong password, a
@@ -263,7 +343,7 @@ func (h *Handler) readLogin(w http.ResponseWriter, r *http.Request) (auth.Attemp
 	if err != nil {
 		return auth.Attempt{}, readProblem(err)
 	}
-	b, err := parseLogin(raw)
+	b, err := parseLogin(raw, faceOf(r).profile.flavour != nil)
 	if err != nil {
 		return auth.Attempt{}, err
 	}
@@ -274,6 +354,7 @@ func (h *Handler) readLogin(w http.ResponseWriter, r *http.Request) (auth.Attemp
 	return auth.Attempt{
 		Kind: auth.Password, Account: auth.AccountName(b.UserName), Password: auth.NewSecret(b.Password),
 		Listener: h.cfg.Listener, Source: source(r), Token: newToken(), Context: b.Context,
+		SessionID: h.newSessionID(r, auth.AccountName(b.UserName)), Passcode: auth.NewSecret(b.Token),
 	}, nil
 }
 
@@ -288,8 +369,10 @@ func readProblem(err error) error {
 
 // parseLogin reads the body of a login POST. Members that it does not know are
 // ignored; names count exactly as written. Values are never echoed: a number
-// in the place of a password is a password.
-func parseLogin(raw []byte) (loginBody, error) {
+// in the place of a password is a password. In HPE's
+// profiles null stands for "" (observed: ilorest 3.6 logs in so when it is given a
+// token in its place), and a Token is a string.
+func parseLogin(raw []byte, hpe bool) (loginBody, error) {
 	o, err := decodeObject(raw)
 	if err != nil {
 		return loginBody{}, bodyProblem(err)
@@ -307,7 +390,12 @@ func parseLogin(raw []byte) (loginBody, error) {
 		{"UserName", &b.UserName, true},
 		{"Password", &b.Password, true},
 		{"Context", &b.Context, false},
+		{"Token", &b.Token, false},
 	} {
+		raw := string(o.get(f.name))
+		if strict := hpe || f.name != "Token"; raw == "null" && hpe || raw != "" && raw[0] != '"' && !strict {
+			continue
+		}
 		s, ok, err := o.stringMember(f.name)
 		p := Problem{Status: http.StatusBadRequest, Related: []string{"#/" + f.name}}
 		switch {
@@ -334,12 +422,38 @@ func parseLogin(raw []byte) (loginBody, error) {
 	return b, nil
 }
 
-// location is the new session's URI: absolute, from the Host that the client
-// typed, because the curl recipe sorts the token before "https".
-func (h *Handler) location(r *http.Request, id string) string {
-	path := sessionsURI + "/" + id
-	if h.cfg.Profile.RelativeLocation || r.Host == "" {
-		return path
+// newSessionID draws the id of a session where the profile's have a form; ""
+// leaves it to the authority.
+func (h *Handler) newSessionID(r *http.Request, name auth.AccountName) string {
+	f := faceOf(r).profile.flavour
+	if f == nil || f.sessionID == nil {
+		return ""
 	}
-	return "https://" + r.Host + path
+	part := idName(string(name))
+	for _, text := range f.misread {
+		if strings.Contains(part, text) {
+			part = unnamed
+		}
+	}
+	return f.sessionID(part, h.cfg.Now().Unix())
+}
+
+const (
+	unnamed   = "user"
+	maxIDName = 64 // bytes of a name in an id
+)
+
+// idName is what of a name may stand in a path as it is.
+func idName(name string) string {
+	name = strings.Map(func(c rune) rune {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.ContainsRune("-._~@", c):
+			return c
+		}
+		return -1
+	}, name)
+	if name = name[:min(len(name), maxIDName)]; name == "" {
+		return unnamed
+	}
+	return name
 }

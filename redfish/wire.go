@@ -114,6 +114,7 @@ type loginBody struct {
 	UserName string `json:"UserName"`
 	Password string `json:"Password"`
 	Context  string `json:"Context,omitempty"`
+	Token    string `json:"Token,omitempty"` // a one-time code
 }
 
 // Error is the body of every answer that refuses (DSP0266 1.20.0, 8.6).

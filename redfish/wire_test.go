@@ -187,14 +187,14 @@ func TestMessagesAreTheRegistrys(t *testing.T) {
 
 func TestNewMessage(t *testing.T) {
 	t.Parallel()
-	m := newMessage(keyPropertyValueTypeError, []string{"%2 and %1", "Size"}, []string{"#/Size"})
+	m := newMessage(&generic, keyPropertyValueTypeError, []string{"%2 and %1", "Size"}, []string{"#/Size"})
 	if want := "The value '%2 and %1' for the property Size is not a type that the property can accept."; m.Message != want {
 		t.Errorf("message %q, want %q", m.Message, want)
 	}
-	if m := newMessage("NoSuchKey", []string{"x"}, nil); m.MessageID != "Base.1.22.GeneralError" || len(m.MessageArgs) != 0 {
+	if m := newMessage(&generic, "NoSuchKey", []string{"x"}, nil); m.MessageID != "Base.1.22.GeneralError" || len(m.MessageArgs) != 0 {
 		t.Errorf("unknown key: %+v", m)
 	}
-	if m := newMessage(keyPropertyMissing, nil, nil); strings.Contains(m.Message, "%") {
+	if m := newMessage(&generic, keyPropertyMissing, nil, nil); strings.Contains(m.Message, "%") {
 		t.Errorf("arguments left out: %q", m.Message)
 	}
 }
@@ -202,7 +202,7 @@ func TestNewMessage(t *testing.T) {
 func TestProblem(t *testing.T) {
 	t.Parallel()
 	p := &Problem{Status: 400, Key: keyPropertyMissing, Args: []string{"UserName"}, More: []Problem{{Key: keyPropertyMissing, Args: []string{"Password"}}}}
-	b := p.body().Error
+	b := generic.body(p).(Error).Error
 	if b.Code != "Base.1.22.GeneralError" || len(b.ExtendedInfo) != 2 || b.ExtendedInfo[1].MessageArgs[0] != "Password" {
 		t.Errorf("several messages: %+v", b)
 	}
@@ -218,7 +218,7 @@ func TestProblem(t *testing.T) {
 		{auth.ErrNoSession, "NoValidSession", "no valid session"},
 		{&http.MaxBytesError{Limit: 1}, "PayloadTooLarge", "exceeds"},
 	} {
-		b := AsProblem(tt.err).body().Error
+		b := generic.body(AsProblem(tt.err)).(Error).Error
 		if b.Code != registry+tt.code || !strings.Contains(b.Message, tt.text) || !strings.Contains(b.ExtendedInfo[0].Message, tt.text) {
 			t.Errorf("%v: %+v", tt.err, b)
 		}
