@@ -105,6 +105,11 @@ func (a *app) each(ctx context.Context, f eachFlags, args []string) error {
 		return err
 	}
 	defer done()
+	return a.eachOf(ctx, f, fleet, args[1:], body)
+}
+
+// eachOf does a deed at every device of a fleet.
+func (a *app) eachOf(ctx context.Context, f eachFlags, fleet []*device, deed []string, body []byte) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	work := make(chan *device)
@@ -113,7 +118,7 @@ func (a *app) each(ctx context.Context, f eachFlags, args []string) error {
 	for range min(f.atOnce, len(fleet)) {
 		workers.Go(func() {
 			for d := range work {
-				results <- f.do(ctx, d, args[1:], body)
+				results <- f.do(ctx, d, deed, body)
 			}
 		})
 	}
@@ -129,7 +134,7 @@ func (a *app) each(ctx context.Context, f eachFlags, args []string) error {
 			}
 		}
 	}()
-	err = a.tellEach(results, len(fleet))
+	err := a.tellEach(results, len(fleet))
 	stop()
 	for range results { // a login or logout under way is not cut
 	}

@@ -24,6 +24,11 @@ type Book struct {
 	mu      sync.Mutex // guards what follows
 	waiting []*edit    // for the next writing
 	writing bool       // somebody writes, and then looks for who waits
+
+	known sync.Mutex  // guards what follows
+	last  content     // as it was read or written last; not to be changed
+	file  *os.File    // where it is from, open so that no other file gets its inode
+	info  fs.FileInfo // of file
 }
 
 // An edit is one change of the logins, for all that wait to be written together.
@@ -64,7 +69,13 @@ func (b *Book) Logins(key string) ([]Login, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(c.logins, func(l Login) bool { return key != "" && l.Key != key }), nil
+	var out []Login
+	for _, l := range c.logins {
+		if key == "" || l.Key == key {
+			out = append(out, l)
+		}
+	}
+	return out, nil
 }
 
 // Attempts returns the attempts of a key, the oldest first; those of every key
@@ -74,31 +85,62 @@ func (b *Book) Attempts(key string) ([]Attempt, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(c.attempts, func(a Attempt) bool { return key != "" && a.Key != key }), nil
+	var out []Attempt
+	for _, a := range c.attempts {
+		if key == "" || a.Key == key {
+			out = append(out, a)
+		}
+	}
+	return out, nil
 }
 
-// read reads the file, which is always a whole one.
+// read reads the file, which is always a whole one, unless it is the one that is
+// known already: a fleet asks some thousand times.
 func (b *Book) read() (content, error) {
-	f, err := os.Open(b.path())
+	b.known.Lock()
+	defer b.known.Unlock()
+	info, err := os.Stat(b.path())
 	if errors.Is(err, fs.ErrNotExist) {
 		return content{}, nil
 	}
+	if err == nil && b.file != nil && unchanged(info, b.info) {
+		return b.last, nil
+	}
+	f, err := os.Open(b.path())
 	if err != nil {
 		return content{}, fmt.Errorf("saved logins: %w", err)
 	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	info, err = f.Stat()
+	var data []byte
+	if err == nil {
+		data, err = io.ReadAll(io.LimitReader(f, maxFile+1))
+	}
 	if err == nil && len(data) > maxFile {
 		err = errors.New("the file is too large")
 	}
 	if err != nil {
-		return content{}, fmt.Errorf("saved logins: %w", err)
+		return content{}, errors.Join(fmt.Errorf("saved logins: %w", err), f.Close())
 	}
 	c, err := decode(data)
 	if err != nil {
-		return content{}, fmt.Errorf("saved logins: %s: %w", b.path(), err)
+		return content{}, errors.Join(fmt.Errorf("saved logins: %s: %w", b.path(), err), f.Close())
 	}
+	b.remember(c, f, info)
 	return c, nil
+}
+
+// unchanged reports whether a is the file that b was. It is never written in
+// place by us; time and size tell when somebody else did.
+func unchanged(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.ModTime().Equal(b.ModTime()) && a.Size() == b.Size()
+}
+
+// remember takes over f.
+func (b *Book) remember(c content, f *os.File, info fs.FileInfo) {
+	if b.file != nil {
+		b.file.Close() // it was read or written to its end
+	}
+	b.last, b.file, b.info = c, f, info
 }
 
 // A Page is the part of the book that belongs to one key, held alone: no other
@@ -219,12 +261,13 @@ func (b *Book) apply(ctx context.Context, edits []*edit) error {
 	if err != nil {
 		return err
 	}
+	all = content{slices.Clone(all.logins), slices.Clone(all.attempts)}
 	for _, e := range edits {
 		e.apply(&all)
 	}
 	data, err := encode(all)
 	if err == nil {
-		err = b.replace(data)
+		err = b.replace(data, all)
 	}
 	if err != nil {
 		return fmt.Errorf("saved logins: %w", err)
@@ -232,20 +275,30 @@ func (b *Book) apply(ctx context.Context, edits []*edit) error {
 	return nil
 }
 
-// replace puts data in the place of the file as a whole, on stable storage.
-func (b *Book) replace(data []byte) error {
+// replace puts data, which says c, in the place of the file as a whole, on stable
+// storage.
+func (b *Book) replace(data []byte, c content) error {
 	tmp, err := os.CreateTemp(b.dir, "."+fileName+".*") // mode 0600
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // fails once renamed
 	_, err = tmp.Write(data)
-	if err = errors.Join(err, tmp.Sync(), tmp.Close()); err != nil {
-		return err
+	if err == nil {
+		err = tmp.Sync()
 	}
-	if err := os.Rename(tmp.Name(), b.path()); err != nil {
-		return err
+	if err == nil {
+		err = os.Rename(tmp.Name(), b.path())
 	}
+	if err != nil {
+		return errors.Join(err, tmp.Close(), os.Remove(tmp.Name()))
+	}
+	info, err := tmp.Stat()
+	if err != nil {
+		return errors.Join(err, tmp.Close())
+	}
+	b.known.Lock()
+	b.remember(c, tmp, info)
+	b.known.Unlock()
 	d, err := os.Open(b.dir)
 	if err != nil {
 		return err

@@ -218,3 +218,44 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// What another process writes is seen, whatever was read before.
+func TestBookSeesOthers(t *testing.T) {
+	t.Parallel()
+	b, dir := open(t)
+	other, err := saved.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 5 {
+		for _, writer := range []*saved.Book{b, other} {
+			p := page(t, writer, "bmc1")
+			if err := errors.Join(p.Save(t.Context(), login(0)), p.Forget(t.Context(), login(0)), p.Save(t.Context(), login(n)), p.Close()); err != nil {
+				t.Fatal(err)
+			}
+			for who, reader := range map[string]*saved.Book{"who wrote": writer, "one": b, "the other": other} {
+				if got, err := reader.Logins("bmc1"); err != nil || len(got) == 0 || got[len(got)-1].Location != login(n).Location {
+					t.Errorf("%d: %s finds %v, %v", n, who, got, err)
+				}
+			}
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "logins.json")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Logins(""); err != nil || len(got) != 0 {
+		t.Errorf("the file is gone: %d logins, %v", len(got), err)
+	}
+	// Somebody edits it by hand.
+	p := page(t, b, "bmc1")
+	if err := errors.Join(p.Save(t.Context(), login(1)), p.Close()); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "logins.json")
+	if err := os.WriteFile(path, []byte(`{"version":1,"logins":[]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Logins(""); err != nil || len(got) != 0 {
+		t.Errorf("edited by hand: %d logins, %v", len(got), err)
+	}
+}

@@ -189,7 +189,7 @@ func encode(c content) ([]byte, error) {
 			Ended: a.Ended, Outcome: a.Outcome, Full: a.Full, Status: a.Status, Says: a.Says, Salt: a.Refused.salt, Hash: a.Refused.hash,
 		})
 	}
-	return json.MarshalIndent(f, "", "  ")
+	return json.Marshal(f)
 }
 
 // same reports whether a and b are the same session.
