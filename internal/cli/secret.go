@@ -29,10 +29,13 @@ type secretFlags struct {
 	command string
 }
 
-func (s *secretFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&s.file, "password-file", "", "`FILE` that holds the password; - is standard input")
-	cmd.Flags().StringVar(&s.env, "password-env", "", "`NAME` of the environment variable that holds the password")
-	cmd.Flags().StringVar(&s.command, "password-command", "", "`COMMAND` that writes the password, run without a shell")
+func (s *secretFlags) add(cmd *cobra.Command) { s.addAs(cmd, "password", "the password") }
+
+// addAs calls the flags by another word, and says what they are for.
+func (s *secretFlags) addAs(cmd *cobra.Command, word, what string) {
+	cmd.Flags().StringVar(&s.file, word+"-file", "", "`FILE` that holds "+what+"; - is standard input")
+	cmd.Flags().StringVar(&s.env, word+"-env", "", "`NAME` of the environment variable that holds "+what)
+	cmd.Flags().StringVar(&s.command, word+"-command", "", "`COMMAND` that writes "+what+", run without a shell")
 }
 
 var errTwoSecrets = usage("one of them is enough", "--password-file, --password-env and --password-command exclude each other")
