@@ -33,8 +33,11 @@ type Attempt struct {
 	// the form its clients expect; a token has at least 122 random bits.
 	Token     Secret
 	SessionID string // drawn by the core where empty
-	Passcode  Secret // the one-time code that came with a password
-	Context   string // opaque text of the client, kept with the session
+	// NewSessionID draws the id once it is known whose a certificate is; nil leaves
+	// SessionID as it is.
+	NewSessionID func(AccountName) string
+	Passcode     Secret // the one-time code that came with a password
+	Context      string // opaque text of the client, kept with the session
 }
 
 // A Session is a caller's login at Postern.

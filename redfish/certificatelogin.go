@@ -64,7 +64,7 @@ func (h *Handler) certificateLogin(w http.ResponseWriter, r *http.Request) error
 	}
 	a := auth.Attempt{
 		Kind: auth.Certificate, Chain: chain(r), Listener: h.cfg.Listener, Source: source(r),
-		Token: newToken(), SessionID: h.newSessionID(r, certificateName(r)),
+		Token: newToken(), NewSessionID: func(name auth.AccountName) string { return h.newSessionID(r, name) },
 	}
 	s, err := h.cfg.Authority.Login(r.Context(), a)
 	if err != nil {
@@ -81,15 +81,6 @@ func (h *Handler) certificateLogin(w http.ResponseWriter, r *http.Request) error
 	head.Set("Location", faceOf(r).absolute(r, sessionsURI+"/"+s.ID+"/"))
 	writeBody(w, r, http.StatusOK, "text/html; charset=utf-8", []byte(loggedIn))
 	return nil
-}
-
-// certificateName is what the id of the session begins with: whose the
-// certificate is, the authority has yet to say.
-func certificateName(r *http.Request) auth.AccountName {
-	if c := chain(r); len(c) > 0 {
-		return auth.AccountName(c[0].Subject.CommonName)
-	}
-	return ""
 }
 
 // refusedCertificate is the answer to a certificate that gave no login. What was

@@ -53,6 +53,14 @@ var denied = [][]string{
 	{"sessions"},
 }
 
+// denied returns what is denied of the profile's devices.
+func (p Profile) denied() [][]string {
+	if p.flavour == nil || p.flavour.denied == nil {
+		return denied
+	}
+	return slices.Concat(denied, p.flavour.denied)
+}
+
 const (
 	deniedText  = "The device's own accounts, sessions and certificates are administered at the device."
 	outsideText = "The gateway shows what lies below /redfish/v1/ and nothing else of the device."
@@ -64,7 +72,7 @@ const (
 // Nothing outside /redfish/v1 is passed on: vendors have older interfaces
 // beside Redfish (iLO /rest/v1, iDRAC /sysmgmt) that reach the same accounts.
 func (p Profile) Classify(method, rawPath, rawQuery string) Call {
-	path, err := Canonical(rawPath)
+	path, err := Canonical(p.respell(rawPath))
 	if err != nil {
 		return Call{Kind: KindRefused, Err: err}
 	}
@@ -72,6 +80,10 @@ func (p Profile) Classify(method, rawPath, rawQuery string) Call {
 	params, err := parseQuery(rawQuery)
 	if err != nil {
 		return c.refused(err)
+	}
+	if p.flavour != nil && path == p.flavour.certificatePage {
+		c.Kind = KindOurs // a GET there makes a session
+		return c
 	}
 	switch locate(path) {
 	case placeOpen:
@@ -85,12 +97,12 @@ func (p Profile) Classify(method, rawPath, rawQuery string) Call {
 	case placeMisspelt:
 		return c.refused(missing(path, "The URI is spelled "+spelling(path)+"."))
 	default:
-		if c.Kind, err = elsewhere(method, path); err != nil {
+		if c.Kind, err = p.elsewhere(method, path); err != nil {
 			c.Err = err
 			return c
 		}
 	}
-	if c.Reach, err = judgeQuery(c.Kind, path, params); err != nil {
+	if c.Reach, err = p.judgeQuery(c.Kind, path, params); err != nil {
 		return c.refused(err)
 	}
 	return c
@@ -102,12 +114,12 @@ func (c Call) refused(err error) Call {
 }
 
 // elsewhere is the kind of a call that is neither open nor ours.
-func elsewhere(method, path string) (Kind, error) {
+func (p Profile) elsewhere(method, path string) (Kind, error) {
 	segs, ok := segments(path)
 	if !ok {
 		return KindRefused, missing(path, outsideText)
 	}
-	for _, pattern := range denied {
+	for _, pattern := range p.denied() {
 		if len(segs) >= len(pattern) && matches(pattern, segs) {
 			return KindDenied, Forbidden(deniedText, nil)
 		}
@@ -155,10 +167,11 @@ var passedOn = []string{"$expand", "$select", "$filter", "$top", "$skip", "$skip
 //
 // Names are compared without letter case, and with or without the dollar sign:
 // OData 4.01 services take them all.
-func judgeQuery(kind Kind, path string, params []parameter) (reach int, err error) {
+func (p Profile) judgeQuery(kind Kind, path string, params []parameter) (reach int, err error) {
+	lenient := p.query().lenient
 	seen := map[string]bool{}
-	for _, p := range params {
-		name := strings.ToLower(p.name)
+	for _, q := range params {
+		name := strings.ToLower(q.name)
 		if slices.Contains(passedOn, "$"+name) {
 			name = "$" + name
 		}
@@ -167,15 +180,20 @@ func judgeQuery(kind Kind, path string, params []parameter) (reach int, err erro
 			continue // the vendor's own
 		}
 		switch {
+		case lenient && kind == KindOpen:
+			continue
+		case lenient && name == "only":
+			reach = max(reach, 1) // with a value or without, and passed over where it does not fit
+			continue
 		case kind == KindEffect:
 			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnOperation}
 		case dollar && (kind == KindOpen || !slices.Contains(passedOn, name)):
 			// The open URIs are shown from memory, as they are.
-			return 0, unsupportedParameter(p.name, "")
+			return 0, unsupportedParameter(q.name, "")
 		case seen[name]:
 			return 0, Ambiguous("the query holds " + name + " twice")
-		case !dollar && p.assigned:
-			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryParameterValueError, Args: []string{p.name}}
+		case !dollar && q.assigned:
+			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryParameterValueError, Args: []string{q.name}}
 		case kind == KindOpen && name == "only":
 			return 0, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}
 		}
@@ -184,7 +202,11 @@ func judgeQuery(kind Kind, path string, params []parameter) (reach int, err erro
 		case "only", "$filter": // the answer tells of the members
 			reach = max(reach, 1)
 		case "$expand":
-			levels, err := expandLevels(path, p.value)
+			value := q.value
+			if lenient && value == "*" {
+				value = "." // iLO follows no Links
+			}
+			levels, err := p.expandLevels(path, value)
 			if err != nil {
 				return 0, err
 			}
@@ -199,7 +221,7 @@ func judgeQuery(kind Kind, path string, params []parameter) (reach int, err erro
 // is denied as well. From below the service root the denied resources can be
 // reached by so many levels as their paths are longer (inferred: a link that is
 // not under Links leads to a child).
-func expandLevels(path, value string) (int, error) {
+func (p Profile) expandLevels(path, value string) (int, error) {
 	levels := 1
 	if value != "." {
 		n, ok := strings.CutPrefix(value, ".($levels=")
@@ -212,7 +234,7 @@ func expandLevels(path, value string) (int, error) {
 		levels = v
 	}
 	segs, _ := segments(path)
-	for _, pattern := range denied {
+	for _, pattern := range p.denied() {
 		if matches(pattern, segs) && len(pattern)-len(segs) <= levels {
 			return 0, unsupportedParameter("$expand", "From here it would show "+deniedThing(pattern)+", which is denied.")
 		}

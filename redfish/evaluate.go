@@ -35,7 +35,16 @@ func Query(next http.Handler) http.Handler { return &querying{next: next} }
 
 type querying struct{ next http.Handler }
 
-// ProtocolFeatures is the ProtocolFeaturesSupported of a service root behind Query.
+// ProtocolFeatures is the ProtocolFeaturesSupported of a service root behind
+// Query, in the profile.
+func (p Profile) ProtocolFeatures() any {
+	if form := p.query(); form.lenient {
+		return form.features
+	}
+	return ProtocolFeatures()
+}
+
+// ProtocolFeatures is that of the generic profile.
 func ProtocolFeatures() any {
 	return protocolFeatures{
 		ExpandQuery:     expandFeatures{ExpandAll: true, Levels: true, Links: true, NoLinks: true, MaxLevels: maxExpand},
@@ -69,12 +78,20 @@ func (q *querying) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	params, err := parseQuery(r.URL.RawQuery)
+	form := faceOf(r).profile.query()
+	if form.lenient {
+		params = form.sift(params)
+	}
 	switch {
 	case err != nil:
 		WriteError(w, r, err)
 	case !asksRedfish(params):
 		q.next.ServeHTTP(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
+		if form.lenient {
+			q.next.ServeHTTP(w, r)
+			return
+		}
 		WriteError(w, r, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnOperation})
 	default:
 		q.evaluate(w, r, params)
@@ -98,7 +115,7 @@ func (q *querying) evaluate(w http.ResponseWriter, r *http.Request, params []par
 	case !first.isJSON() || !json.Valid(body) || body[0] != '{':
 		err = &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}
 	default:
-		e := &evaluation{q: q, r: r, follow: mayFollow(r.Context()), known: map[string][]byte{}}
+		e := &evaluation{q: q, r: r, follow: mayFollow(r.Context()), known: map[string][]byte{}, lenient: faceOf(r).profile.query().lenient}
 		body, err = e.run(opts, body)
 	}
 	if err != nil {
@@ -124,16 +141,22 @@ type evaluation struct {
 	q      *querying
 	r      *http.Request
 	follow bool
-	known  map[string][]byte // what was asked for, nil for what was refused
-	asked  int
-	bytes  int
-	err    error
+	// lenient: what does not fit the resource is passed over, and what is expanded
+	// loses its tag (redfish-hpe, 2.2 and 2.4).
+	lenient bool
+	known   map[string][]byte // what was asked for, nil for what was refused
+	asked   int
+	bytes   int
+	err     error
 }
 
 // run applies the parameters in the order of DSP0266 1.20.0, 7.3.1.
 func (e *evaluation) run(o queryOptions, body []byte) ([]byte, error) {
 	if members := lookUp(body, "Members"); o.collection() && (members == nil || members[0] != '[') {
-		return nil, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}
+		if !e.lenient {
+			return nil, &Problem{Status: http.StatusBadRequest, Key: keyQueryNotSupportedOnResource}
+		}
+		o.only, o.filter, o.skip, o.top = false, nil, 0, 0
 	}
 	if o.only {
 		body = e.onlyMember(body)
@@ -301,8 +324,17 @@ func (e *evaluation) appendExpanded(out, v []byte, which byte, levels int, inLin
 }
 
 func (e *evaluation) appendResource(out, v []byte, which byte, levels int) []byte {
-	if levels == 0 {
+	if levels == 0 && !e.lenient {
 		return append(out, v...)
+	}
+	if levels == 0 {
+		out = append(out, '{')
+		for name, value := range membersOf(v) {
+			if string(name) != `"@odata.etag"` {
+				out = appendMember(out, name, value)
+			}
+		}
+		return append(out, '}')
 	}
 	return e.appendMembers(out, v, which, levels, false)
 }

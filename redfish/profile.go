@@ -195,8 +195,7 @@ type flavour struct {
 type queryForm struct {
 	lenient  bool     // what is not known, or does not fit the resource, is passed over
 	ignored  []string // parameters that are not known here
-	levels   int      // of $expand at most; more is no error; 0: the generic bounds
-	features *protocolFeatures
+	features protocolFeatures
 }
 
 // A face is how one request is answered.

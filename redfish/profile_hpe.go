@@ -67,7 +67,7 @@ func ilo(name string, generation int) Profile {
 			certificatePage: certificatePage,
 			changes:         true,
 			misread:         []string{"OneTimePasscodeSent", "UnauthorizedLogin", "TokenExpired"},
-			query: queryForm{lenient: true, ignored: g.ignored, levels: 1, features: &protocolFeatures{
+			query: queryForm{lenient: true, ignored: g.ignored, features: protocolFeatures{
 				ExpandQuery: expandFeatures{Levels: true, NoLinks: true, MaxLevels: 1},
 				FilterQuery: true, OnlyMemberQuery: true, SelectQuery: generation > 5,
 			}},

@@ -3,6 +3,7 @@ package redfish
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -59,6 +60,12 @@ func ownQuery(r *http.Request, collection bool) (only bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	if form := faceOf(r).profile.query(); form.lenient {
+		for _, p := range form.sift(params) {
+			only = only || p.name == "only" && collection && readMethod(r.Method)
+		}
+		return only, nil
+	}
 	for _, p := range params {
 		redfish := strings.HasPrefix(p.name, "$") || p.name == "only" || p.name == "excerpt"
 		switch {
@@ -80,4 +87,40 @@ func ownQuery(r *http.Request, collection bool) (only bool, err error) {
 
 func unsupportedParameter(name, text string) error {
 	return &Problem{Status: http.StatusNotImplemented, Key: keyQueryParameterUnsupported, Args: []string{name}, Text: text}
+}
+
+// query returns how the profile takes query parameters.
+func (p Profile) query() queryForm {
+	if p.flavour == nil {
+		return queryForm{}
+	}
+	return p.flavour.query
+}
+
+// sift returns the parameters that count for a service that passes over what it
+// does not know, in the form that all take (redfish-hpe, 2.4): `only=` is `only`,
+// and every $expand is one level of what is not below Links.
+func (form queryForm) sift(params []parameter) []parameter {
+	var out []parameter
+	seen := map[string]bool{}
+	for _, p := range params {
+		switch p.name {
+		case "only":
+			p = parameter{name: "only"}
+		case "$expand":
+			p.value = "."
+		case "$filter", "$select", "$top", "$skip":
+		default:
+			continue
+		}
+		if seen[p.name] || slices.Contains(form.ignored, p.name) {
+			continue
+		}
+		seen[p.name] = true
+		out = append(out, p)
+	}
+	if seen["only"] { // the one member as it is
+		return []parameter{{name: "only"}}
+	}
+	return out
 }

@@ -153,6 +153,9 @@ func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, a
 	v := a.verify(ctx, at)
 	if at.Kind == auth.Certificate {
 		at.Account = v.name
+		if at.NewSessionID != nil {
+			at.SessionID = at.NewSessionID(v.name)
+		}
 	}
 	if v.err == nil {
 		if v.err = a.sessions.Room(v.account.ID, at.Listener); v.err != nil {
@@ -170,6 +173,7 @@ func (a *Authority) login(ctx context.Context, at auth.Attempt) (auth.Session, a
 		Listener:  at.Listener,
 		Source:    at.Source,
 		Context:   at.Context,
+		Kind:      at.Kind,
 	})
 	if err != nil {
 		a.audit.Note(attemptRecord(ctx, at, outcome(err), err.Error()))

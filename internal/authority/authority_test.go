@@ -174,7 +174,7 @@ func TestLogin(t *testing.T) {
 	}
 	operator, _ := auth.PredefinedPrivileges(auth.Operator)
 	want := auth.Session{ID: "s1", Principal: auth.Principal{Account: "ann", AccountID: "1", Role: auth.Operator, SessionID: "s1", Privileges: operator},
-		Listener: "bmc1", Source: here, Context: "script", Created: s.Created, LastUsed: s.LastUsed, Idle: 30 * time.Minute}
+		Listener: "bmc1", Source: here, Context: "script", InitialRole: auth.Operator, Created: s.Created, LastUsed: s.LastUsed, Idle: 30 * time.Minute}
 	wantEqual(t, "session", s, want)
 	found, err := h.Lookup("bmc1", at.Token.Reveal())
 	found.LastUsed = s.LastUsed

@@ -20,7 +20,9 @@ type entry struct {
 	version int64 // the account's, when the session was made or loaded
 	source  netip.Addr
 	context string
-	created int64 // nanoseconds since 1970, as is used
+	kind    auth.Kind
+	role    auth.Role // at the login
+	created int64     // nanoseconds since 1970, as is used
 
 	used   atomic.Int64
 	stored int64 // used, as the store has it; guarded by Table.flush
@@ -74,6 +76,7 @@ func (e *entry) session() auth.Session {
 		Listener: e.place.name,
 		Source:   e.source,
 		Context:  e.context,
+		Kind:     e.kind, InitialRole: e.role,
 		Created:  time.Unix(0, e.created).UTC(),
 		LastUsed: time.Unix(0, e.used.Load()).UTC(),
 		Idle:     r.Idle,
@@ -134,6 +137,7 @@ func (x *index) find(token [sha256.Size]byte, listener string, now int64) (auth.
 func (x *index) insert(r Record) *entry {
 	e := &entry{
 		id: r.ID, token: r.Token, version: r.Version, source: r.Source, context: r.Context,
+		kind: r.Kind, role: r.InitialRole,
 		created: r.Created.UnixNano(), stored: r.LastUsed.UnixNano(),
 	}
 	e.used.Store(e.stored)

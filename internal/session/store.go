@@ -18,8 +18,11 @@ type Record struct {
 	Listener  string
 	Source    netip.Addr // the zero Addr where there was none
 	Context   string
+	Kind      auth.Kind // of the attempt
 	Created   time.Time
 	LastUsed  time.Time // may lag behind, see Touch
+	// InitialRole is what Role was at the login.
+	InitialRole auth.Role
 
 	// Of the account, at the time of the read. CreateSession takes the version as
 	// the one the password was checked against.

@@ -175,6 +175,7 @@ type Start struct {
 	Listener  string
 	Source    netip.Addr
 	Context   string
+	Kind      auth.Kind
 }
 
 // Room returns auth.ErrSessionLimit where Create would, as far as one can know
@@ -226,6 +227,7 @@ func (t *Table) record(s Start) (Record, error) {
 	r := Record{
 		ID: s.ID, Token: sha256.Sum256([]byte(token)), AccountID: s.Principal.AccountID, Listener: s.Listener,
 		Source: s.Source, Context: s.Context, Created: now, LastUsed: now,
+		Kind: s.Kind, InitialRole: s.Principal.Role,
 		Account: s.Principal.Account, Role: s.Principal.Role, MustChangePassword: s.Principal.MustChangePassword, Version: s.Version,
 	}
 	if r.ID == "" {

@@ -36,11 +36,11 @@ func (s *Store) CreateSession(ctx context.Context, r session.Record, l session.L
 		}
 		res, err = tx.ExecContext(ctx, `
 			insert into session (id, token_hash, account_id, listener, source, context, created_at,
-			                     last_used_at, node, epoch)
-			values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			                     last_used_at, kind, initial_role, node, epoch)
+			values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 			on conflict do nothing`,
 			r.ID, r.Token[:], r.AccountID, r.Listener, addrText(r.Source), r.Context, nanos(r.Created),
-			nanos(r.LastUsed), s.node, s.epoch)
+			nanos(r.LastUsed), int(r.Kind), string(r.InitialRole), s.node, s.epoch)
 		if err := expectRow(res, err, session.ErrExists); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (s *Store) TouchSessions(ctx context.Context, touches []session.Touch, at t
 func (s *Store) Sessions(ctx context.Context) ([]session.Record, error) {
 	rows, err := s.r.QueryContext(ctx, `
 		select s.id, s.token_hash, s.account_id, s.listener, s.source, s.context, s.created_at,
-		       s.last_used_at, a.name, a.role, a.version, a.must_change_password
+		       s.last_used_at, s.kind, s.initial_role, a.name, a.role, a.version, a.must_change_password
 		from session s join account a on a.id = s.account_id
 		order by s.created_at, s.id`)
 	if err != nil {
@@ -141,7 +141,7 @@ func scanSession(row scanner) (session.Record, error) {
 		created, used int64
 	)
 	err := row.Scan(&r.ID, &token, &r.AccountID, &r.Listener, &source, &r.Context, &created,
-		&used, &r.Account, &r.Role, &r.Version, &r.MustChangePassword)
+		&used, &r.Kind, &r.InitialRole, &r.Account, &r.Role, &r.Version, &r.MustChangePassword)
 	if err != nil {
 		return session.Record{}, err
 	}

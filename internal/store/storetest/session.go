@@ -42,7 +42,7 @@ func login(a account.Account, id string) session.Record {
 	return session.Record{
 		ID: id, Token: sha256.Sum256([]byte("token of " + id)), AccountID: a.ID, Listener: "bmc1",
 		Source: netip.MustParseAddr("2001:db8::1"), Context: "a script", Created: noon, LastUsed: noon.Add(time.Second),
-		Account: a.Name, Role: a.Role, Version: a.Version,
+		Account: a.Name, Role: a.Role, Version: a.Version, Kind: auth.Certificate, InitialRole: auth.Operator,
 	}
 }
 
@@ -63,7 +63,7 @@ func wantSessions(t *testing.T, s Core, want ...session.Record) {
 func sessionCreate(t *testing.T, s Core) {
 	a := add(t, s, "root", "ann")
 	first, second := login(a[0], "s1"), login(a[1], "s2")
-	second.Source, second.Context = netip.Addr{}, ""
+	second.Source, second.Context, second.Kind, second.InitialRole = netip.Addr{}, "", auth.Password, ""
 	must(t, create(s, first, none))
 	must(t, create(s, second, none))
 	wantSessions(t, s, first, second)
