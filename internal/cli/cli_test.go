@@ -256,3 +256,14 @@ func TestDocumented(t *testing.T) {
 	}
 	walk((&app{stdin: os.Stdin, stdout: &bytes.Buffer{}, stderr: &bytes.Buffer{}}).root())
 }
+
+// Nothing that a device sent, and an error quotes, steers the terminal.
+func TestComplain(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	complain(&b, errors.New("one\x1b[2J\x9b31m\u202eé\r\ntwo "+strings.Repeat("m", 5000)))
+	lines := strings.Split(b.String(), "\n")
+	if len(lines) != 3 || lines[0] != "postern: one\\x1b[2J\ufffd31m\\u202eé\\r" || len(lines[1]) > maxComplaint+20 || !strings.HasSuffix(lines[1], "m...") {
+		t.Errorf("got %q", lines)
+	}
+}

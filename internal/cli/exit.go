@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -82,7 +84,7 @@ func hint(err error) string {
 // complain writes err for a person.
 func complain(w io.Writer, err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintf(w, "postern: %s\n", strings.TrimRight(line, "\n"))
+		fmt.Fprintf(w, "postern: %s\n", harmless(strings.TrimRight(line, "\n")))
 	}
 	if h := hint(err); h != "" {
 		fmt.Fprintf(w, "postern: hint: %s\n", h)
@@ -103,3 +105,24 @@ func exactly(names ...string) cobra.PositionalArgs {
 }
 
 func seeHelp(cmd *cobra.Command) string { return "see " + cmd.CommandPath() + " --help" }
+
+// maxComplaint bounds a line of a complaint, in bytes. What a device sent may be
+// quoted in it, at any length.
+const maxComplaint = 2000
+
+// harmless writes what could steer a terminal in escapes.
+func harmless(line string) string {
+	if len(line) > maxComplaint {
+		line = strings.ToValidUTF8(line[:maxComplaint], "") + "..."
+	}
+	var b strings.Builder
+	for _, r := range line {
+		if unicode.IsGraphic(r) {
+			b.WriteRune(r)
+			continue
+		}
+		q := strconv.QuoteRuneToGraphic(r)
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return b.String()
+}
