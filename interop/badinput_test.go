@@ -161,6 +161,8 @@ func rawCases(host, login string, unknown int) []rawCase {
 		{"an expectation that is none", get + at + who + "Expect: the-unexpected\r\n" + end, []int{417}},
 		{"a login of 1 MiB", post + at + json + length(1<<20) + "\r\n" + strings.Repeat(" ", 1<<20), []int{413}},
 		{"a login of 1 GiB, hardly begun", post + at + json + length(1<<30) + "\r\n" + strings.Repeat(" ", 64<<10), []int{413}},
+		{"a change of 4 MiB", "PATCH /redfish/v1/Systems/1 HTTP/1.1\r\n" + at + who + json + length(4<<20) + "\r\n" + strings.Repeat(" ", 4<<20), []int{413}},
+		{"a chunk with an extension of 1 MiB", post + at + json + "Transfer-Encoding: chunked\r\n\r\n2;" + strings.Repeat("a", 1<<20) + "\r\n{}\r\n0\r\n\r\n", []int{400}},
 		{"a login without end", post + at + json + "Transfer-Encoding: chunked\r\n\r\n" + strings.Repeat("1000\r\n"+strings.Repeat(" ", 4096)+"\r\n", 256), []int{413}},
 	}
 }
