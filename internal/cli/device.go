@@ -196,7 +196,7 @@ func deviceFault(err error, t client.Target) error {
 		case le.Outcome == auth.Unknown && le.Status/100 == 2:
 			return hinted(err, "the device says yes and gives no session: --auth basic does without one, where the device takes it")
 		case le.Full:
-			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" shows who has them")
+			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" --auth basic shows who has them, where it takes HTTP Basic")
 		case le.Outcome == auth.Refused:
 			return &failure{status: exitRefused, err: err, hint: "the password was sent once and is not tried again: correct it before the device locks the account"}
 		}

@@ -29,7 +29,8 @@ func (a *app) sessionsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "sessions T", Short: "List who holds the sessions of a device, or end one", Args: exactly("T"),
 		Long: `List who holds the sessions of a device; OURS says that the login is kept here. To
-look takes a session itself where none is kept. --end ends one by its id, anybody's.
+look takes a session itself where none is kept, unless --auth basic is given, as it
+must be where the device is full. --end ends one by its id, anybody's.
 ` + deviceHelp,
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
