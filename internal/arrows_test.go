@@ -47,7 +47,7 @@ var arrows = map[string]arrow{
 
 	"internal/client":  {ours: "auth internal/saved"},
 	"internal/admin":   {ours: "auth internal/account internal/audit internal/lease internal/policy internal/session internal/target internal/trust"},
-	"internal/config":  {ours: "auth internal/target", others: "github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser github.com/goccy/go-yaml/token"},
+	"internal/config":  {ours: "auth internal/policy internal/target", others: "github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser github.com/goccy/go-yaml/token"},
 	"internal/gateway": {ours: "auth internal/audit internal/lease internal/policy internal/target"},
 	"internal/sim":     {ours: "auth internal/account internal/admin internal/service/redfish internal/trust redfish"},
 

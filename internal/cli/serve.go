@@ -159,7 +159,7 @@ func fromFile(cfg *serve.Config, path string) error {
 	if err != nil {
 		return err
 	}
-	cfg.Targets, cfg.Listeners = serve.FromConfig(file.Targets), file.Listeners
+	cfg.Targets, cfg.Listeners, cfg.Rules = serve.FromConfig(file.Targets), file.Listeners, file.Rules
 	cfg.Alone = len(file.Targets)+len(file.Listeners) == 0
 	return nil
 }

@@ -43,6 +43,13 @@ func (d *document) check(known []Known) (*File, error) {
 		}
 		f.Listeners = append(f.Listeners, l)
 	}
+	var err error
+	if f.Rules, err = d.rules(); err != nil {
+		return nil, err
+	}
+	if f.Metrics, err = d.metrics(); err != nil {
+		return nil, err
+	}
 	return f, d.crowded(f)
 }
 

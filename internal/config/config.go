@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/policy"
 	"github.com/postern/postern/internal/target"
 )
 
@@ -24,6 +25,12 @@ const maxFile = 4 << 20
 type File struct {
 	Targets   []Target
 	Listeners []Listener
+	// Rules are tried in this order, before the built-in ones. A rule of the file
+	// with several paths is several here, of the same name.
+	Rules []policy.Rule
+	// Metrics is where metrics and health are told, HOST:PORT; "" = nowhere. The
+	// host is an address of the loopback interface.
+	Metrics string
 }
 
 // A Target is one device as the file describes it.

@@ -17,6 +17,8 @@ import (
 type rawFile struct {
 	Targets   []rawTarget   `yaml:"targets"`
 	Listeners []rawListener `yaml:"listeners"`
+	Rules     []rawRule     `yaml:"rules"`
+	Metrics   *rawMetrics   `yaml:"metrics"`
 }
 
 type rawTarget struct {
@@ -47,6 +49,21 @@ type rawListener struct {
 	ClientCertificates string `yaml:"client_certificates"`
 	CertFile           string `yaml:"cert_file"`
 	KeyFile            string `yaml:"key_file"`
+}
+
+type rawRule struct {
+	Name       string `yaml:"name"`
+	Effect     string `yaml:"effect"`
+	Roles      words  `yaml:"roles"`
+	Privileges words  `yaml:"privileges"`
+	Targets    words  `yaml:"targets"`
+	Methods    words  `yaml:"methods"`
+	Paths      words  `yaml:"paths"`
+	Members    words  `yaml:"members"`
+}
+
+type rawMetrics struct {
+	Address string `yaml:"address"`
 }
 
 // words is one text or a list of texts.

@@ -87,14 +87,7 @@ func (x *exchange) admit() error {
 		return auth.ErrNoSession
 	}
 	x.who = who
-	raw, ok := rawPath(x.r)
-	if x.path = raw; x.r.URL.RawQuery != "" || x.r.URL.ForceQuery {
-		x.path += "?" + x.r.URL.RawQuery
-	}
-	if !ok {
-		return x.ambiguous(nil)
-	}
-	x.call = x.g.target.Family.Classify(x.r.Method, raw, x.r.URL.RawQuery)
+	x.path, x.call = classify(x.g.target.Family, x.r)
 	switch x.call.Kind {
 	case Read, Effect, Open: // an open document may be asked for with credentials too
 	case Denied:
@@ -108,6 +101,18 @@ func (x *exchange) admit() error {
 		return err
 	}
 	return x.takeBody()
+}
+
+// classify reads a request line. path is what of it is recorded.
+func classify(f Family, r *http.Request) (path string, c Call) {
+	raw, ok := rawPath(r)
+	if path = raw; r.URL.RawQuery != "" || r.URL.ForceQuery {
+		path += "?" + r.URL.RawQuery
+	}
+	if !ok {
+		return path, Call{}
+	}
+	return path, f.Classify(r.Method, raw, r.URL.RawQuery)
 }
 
 func (x *exchange) ambiguous(err error) error {

@@ -26,12 +26,18 @@ type Target struct {
 	Transport http.RoundTripper
 }
 
+// A Policy decides who may do what: a *policy.Policy, or one that is exchanged
+// while calls go on.
+type Policy interface {
+	Decide(c policy.Call) policy.Decision
+}
+
 // Config of a Gateway.
 type Config struct {
 	Target   Target
 	Listener string // named in the audit
 	Leases   *lease.Manager
-	Policy   *policy.Policy
+	Policy   Policy
 	Audit    *audit.Log
 	Now      func() time.Time // for the age of open documents; nil = time.Now
 	Log      *slog.Logger     // nil = silence
@@ -47,7 +53,7 @@ type Gateway struct {
 	response []headerName
 
 	leases *lease.Manager
-	policy *policy.Policy
+	policy Policy
 	audit  *audit.Log
 	now    func() time.Time
 	log    *slog.Logger

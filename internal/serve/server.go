@@ -30,6 +30,8 @@ type Config struct {
 	// are in the store.
 	Targets   []target.Target
 	Listeners []config.Listener
+	// Rules are tried before the built-in ones.
+	Rules []policy.Rule
 	// Alone: where there are no targets at all, in the store neither, the tree is
 	// served in their place.
 	Alone     bool
@@ -69,7 +71,7 @@ type server struct {
 
 	certificates *Certificates
 
-	policy *policy.Policy
+	policy policy.Live
 	failed chan error // a listener or a background task ended by itself
 
 	tasks sync.WaitGroup // of the whole run
@@ -168,9 +170,12 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 	if s.ports, err = openPorts(s.dir); err != nil {
 		return nil, err
 	}
-	if s.policy, err = policy.New(nil); err != nil {
-		return nil, err
+	rules, err := policy.New(s.cfg.Rules)
+	if err != nil {
+		return nil, configError{err}
 	}
+	s.policy.Set(rules)
+	s.warnOfRules(targets, s.cfg.Rules)
 	var leases []lease.Target
 	for _, t := range targets {
 		w, err := s.wire(t)

@@ -38,7 +38,7 @@ func (s *server) wire(t target.Target) (wired, error) {
 	listener := admin.TargetListener(t.Name)
 	gw, err := gateway.New(gateway.Config{
 		Target:   gateway.Target{Name: t.Name, URL: base, Family: dev.gateway, Transport: data},
-		Listener: listener, Leases: s.leases, Policy: s.policy, Audit: s.audit, Now: s.now, Log: s.log,
+		Listener: listener, Leases: s.leases, Policy: &s.policy, Audit: s.audit, Now: s.now, Log: s.log,
 	})
 	if err != nil {
 		return wired{}, err
