@@ -240,9 +240,9 @@ func TestLoginErrorsHelp(t *testing.T) {
 			w.Header().Set("Location", "https://other.example/x")
 			w.WriteHeader(http.StatusTemporaryRedirect)
 		},
-		"status 503 Service Unavailable":              503,
-		"status 499":                                  499,
-		"status 201 without one usable X-Auth-Token:": 201,
+		"status 503 Service Unavailable":                           503,
+		"status 499":                                               499,
+		"status 201 without one usable X-Auth-Token:":              201,
 		"sent, and no answer came: an answer that cannot be shown": raw("HTTP/1.1 2" + strings.Repeat("x", 3000) + "\r\n\r\n"),
 	} {
 		d := newBMC(t, answers{"GET /redfish/v1/": `{}`, sessions: answer}).device(t)
