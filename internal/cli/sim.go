@@ -21,8 +21,23 @@ import (
 
 func (a *app) simCommand() *cobra.Command {
 	cmd := a.group("sim", "Serve a simulated device", "")
-	cmd.AddCommand(a.simRedfish())
+	for _, k := range simKinds {
+		cmd.AddCommand(a.simKind(k))
+	}
 	return cmd
+}
+
+// A simKind is one kind of simulated device.
+type simKind struct {
+	name, short, what string
+	profiles          []string // of package redfish, the default first
+}
+
+// simKinds is the whole list.
+var simKinds = []simKind{
+	{"redfish", "Serve a simulated Redfish BMC", "Redfish BMC", []string{"generic"}},
+	{"ilo", "Serve a simulated HPE iLO", "HPE iLO", []string{"ilo", "ilo5", "ilo7"}},
+	{"rmc", "Serve a simulated Superdome Flex RMC", "rack management controller of an HPE Superdome Flex", []string{"rmc"}},
 }
 
 // simFlags are those that need more than a look.
@@ -42,13 +57,18 @@ type simFlags struct {
 	readyFile string
 	name      string
 	slots     int
+
+	kind     simKind
+	profile  string
+	settings []string
+	licence  string
 }
 
-func (a *app) simRedfish() *cobra.Command {
-	var f simFlags
+func (a *app) simKind(kind simKind) *cobra.Command {
+	f := simFlags{kind: kind}
 	cmd := &cobra.Command{
-		Use: "redfish", Short: "Serve a simulated Redfish BMC", Args: exactly(),
-		Long: "Serve a simulated Redfish BMC on a loopback port, until SIGTERM. Without --data its state\n" +
+		Use: kind.name, Short: kind.short, Args: exactly(),
+		Long: "Serve a simulated " + kind.what + " on a loopback port, until SIGTERM. Without --data its state\n" +
 			"is in a temporary folder and goes with it.\n\nFaults:\n" + faultHelp(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if slices.Contains(f.faults, "help") {
@@ -87,10 +107,42 @@ func (a *app) simRedfish() *cobra.Command {
 	flags.StringVar(&f.clock, "clock", "", "`TIME` that the device's clock starts at, as 2031-01-02T15:04:05Z, or how much it is fast, as 36h or -5m")
 	flags.StringArrayVar(&f.faults, "fault", nil, "misbehave: `NAME[=VALUE]`, may be repeated; help lists them")
 	flags.StringVar(&f.journal, "journal", "", "`FILE` to append what the device sees to, one JSON line each")
-	flags.StringVar(&f.mockup, "mockup", "", "serve the DMTF mockup in `DIR` instead of the built-in tree")
+	kind.flags(cmd, &f)
 	complete(cmd, "latency", "slow")
 	complete(cmd, "fault", faultNames()...)
 	return cmd
+}
+
+// flags are those that not all kinds have.
+func (k simKind) flags(cmd *cobra.Command, f *simFlags) {
+	flags := cmd.Flags()
+	if k.name == "redfish" {
+		flags.StringVar(&f.mockup, "mockup", "", "serve the DMTF mockup in `DIR` instead of the built-in tree")
+		return
+	}
+	flags.StringArrayVar(&f.settings, "set", nil, "`NAME=VALUE` of the profile: location=absolute|relative, slash=never|always|as-asked, old-headers=on|off, none-port=on|off; may be repeated")
+	if k.name == "ilo" {
+		flags.StringVar(&f.profile, "generation", k.profiles[0], "`KIND` of iLO: ilo (6), ilo5 or ilo7")
+		flags.StringVar(&f.licence, "licence", "advanced", "`KIND` of licence that is installed: advanced or none")
+		complete(cmd, "generation", k.profiles...)
+		complete(cmd, "licence", "advanced", "none")
+	}
+}
+
+// flavour sets what the kind of device is.
+func (f simFlags) flavour(cfg *serve.SimConfig) error {
+	name := f.profile
+	if name == "" {
+		name = f.kind.profiles[0]
+	}
+	if !slices.Contains(f.kind.profiles, name) {
+		return usage("one of "+strings.Join(f.kind.profiles, ", "), "--generation %q is no kind of iLO", name)
+	}
+	if f.kind.name == "ilo" && f.licence != "advanced" && f.licence != "none" {
+		return usage("advanced or none", "--licence %q is no kind of licence", f.licence)
+	}
+	cfg.Profile, cfg.Settings, cfg.Device.NoLicence = name, f.settings, f.licence == "none"
+	return nil
 }
 
 func (a *app) simConfig(ctx context.Context, f simFlags) (serve.SimConfig, error) {
@@ -106,6 +158,9 @@ func (a *app) simConfig(ctx context.Context, f simFlags) (serve.SimConfig, error
 	cfg := serve.SimConfig{Data: a.data, Listen: f.listen, ReadyFile: f.readyFile, Log: log, Ready: a.ready}
 	d := &cfg.Device
 	*d = sim.Config{User: auth.AccountName(f.user), Name: f.name, MustChangePassword: f.mustReset, Slots: f.slots, Idle: f.idle, Faults: f.faults, Log: log}
+	if err := f.flavour(&cfg); err != nil {
+		return cfg, err
+	}
 	if d.ClockOffset, err = parseClock(f.clock, time.Now()); err != nil {
 		return cfg, err
 	}
@@ -119,7 +174,7 @@ func (a *app) simConfig(ctx context.Context, f simFlags) (serve.SimConfig, error
 		return cfg, err
 	}
 	if err := sim.CheckFaults(f.faults); err != nil {
-		return cfg, usage("postern sim redfish --fault help lists them", "%w", err)
+		return cfg, usage("postern sim "+f.kind.name+" --fault help lists them", "%w", err)
 	}
 	if f.idle <= 0 {
 		return cfg, usage("for instance 30m", "--idle %v is not a time to wait", f.idle)

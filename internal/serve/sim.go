@@ -17,6 +17,7 @@ import (
 	"github.com/postern/postern/internal/config"
 	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/sim"
+	"github.com/postern/postern/redfish"
 )
 
 // A SimConfig says how one simulated device is served.
@@ -29,8 +30,12 @@ type SimConfig struct {
 	// used before under Data, else a free one.
 	Listen string
 	// Device is the device. Without a password one is drawn; without a user it
-	// is admin. ServerCertificates is set by RunSim.
+	// is admin. Profile, ServerCertificates and Fetch are set by RunSim.
 	Device sim.Config
+	// Profile is the name of the flavour of Redfish that the device speaks; "" is
+	// the generic one. Settings are changes to it, as redfish.Profile.With has them.
+	Profile  string
+	Settings []string
 	// PasswordFile is where Device.Password came from; "" where it came from
 	// elsewhere, or there is none: then it is written under Data.
 	PasswordFile string
@@ -67,7 +72,13 @@ func RunSim(ctx context.Context, cfg SimConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Device.ServerCertificates = certs
+	cfg.Device.ServerCertificates, cfg.Device.Fetch = certs, fetch
+	if cfg.Device.Profile, err = redfish.FindProfile(cfg.Profile); err == nil {
+		cfg.Device.Profile, err = cfg.Device.Profile.With(cfg.Settings...)
+	}
+	if err != nil {
+		return configError{err}
+	}
 	device, err := sim.New(cfg.Device)
 	if err != nil {
 		return configError{err}

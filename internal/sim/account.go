@@ -11,6 +11,7 @@ import (
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/service/hpe"
 	"github.com/postern/postern/redfish"
 )
 
@@ -31,7 +32,9 @@ type known struct {
 	Account
 	id       string // never used again
 	disabled bool
-	former   []auth.Secret // passwords, the last one first
+	former   []auth.Secret   // passwords, the last one first
+	called   string          // on an iLO: what the account is called; "" = its name
+	ten      *hpe.Privileges // on an iLO: in the place of the role's; nil = those
 	version  int64
 	created  time.Time
 	updated  time.Time
@@ -133,7 +136,7 @@ func (d *desk) ChangeAccount(ctx context.Context, name auth.AccountName, c admin
 		k.Password, k.MustChangePassword = *c.Password, false
 	}
 	if c.Role != nil {
-		k.Role = *c.Role
+		k.Role, k.ten = *c.Role, nil
 	}
 	if c.Enabled != nil {
 		k.disabled = !*c.Enabled

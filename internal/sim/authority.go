@@ -6,6 +6,9 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -13,6 +16,7 @@ import (
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
 	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/service/hpe"
 	"github.com/postern/postern/internal/trust"
 )
 
@@ -34,6 +38,7 @@ type authority struct {
 	now     func() time.Time // the device's clock
 	host    string           // the device's name, for the names in certificates
 	trust   *trust.Service
+	log     *slog.Logger
 	// changed is told of resources that came, changed or went, by the type of the
 	// event. It is called with mu held: it must not wait, and not call the authority.
 	changed func(event, uri, resource string)
@@ -49,11 +54,12 @@ type authority struct {
 	byUse    *list.List // least recently used first: the first to expire
 	byAge    *list.List // oldest first
 	strays   int        // calls with a living token, for the fault stray-401
+	ilo      ilo        // of an iLO alone
 }
 
 func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	a := &authority{
-		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name,
+		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name, log: cfg.Log,
 		changed: func(string, string, string) {},
 		roles:   make(map[auth.Role]admin.Role), logins: account.DefaultRules(),
 		rules: admin.ListenerRules{
@@ -63,6 +69,9 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 		byUse: list.New(), byAge: list.New(),
 	}
 	a.logins.Threshold, a.logins.Duration, a.logins.ResetAfter = cfg.Lockout, cfg.LockoutFor, 0
+	if cfg.isILO() {
+		a.ilo = ilo{settings: hpe.FirstSettings(!cfg.NoLicence, a.now()), fetch: cfg.Fetch}
+	}
 	for _, n := range cfg.accounts() {
 		a.add(n, false)
 	}
@@ -74,14 +83,26 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 func (a *authority) Login(ctx context.Context, try auth.Attempt) (auth.Session, error) {
 	n := noteFrom(ctx)
 	n.user = string(try.Account)
+	var holder *known
+	if try.Kind == auth.Certificate {
+		var err error
+		if holder, err = a.certificateLogin(ctx, try); err != nil {
+			return auth.Session{}, fmt.Errorf("sim: %w: %w", auth.ErrBadCredentials, err)
+		}
+		n.user = string(holder.Name)
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.expire()
 	if a.rules.SessionsDisabled {
 		return auth.Session{}, auth.ErrServiceDisabled
 	}
-	k, err := a.check(try)
-	if err != nil {
+	k, err := holder, error(nil)
+	if try.Kind == auth.Certificate {
+		if !slices.Contains(a.accounts, k) { // removed in between
+			return auth.Session{}, auth.ErrBadCredentials
+		}
+	} else if k, err = a.check(try); err != nil {
 		return auth.Session{}, err
 	}
 	if a.faults.evicts && a.slots > 0 && len(a.byID) >= a.slots {
@@ -102,7 +123,7 @@ func (a *authority) open(k *known, try auth.Attempt) *session {
 	s := &session{
 		Session: auth.Session{
 			ID: a.newID(try.SessionID), Listener: try.Listener, Source: try.Source, Context: try.Context,
-			Created: now, LastUsed: now,
+			Kind: try.Kind, InitialRole: k.Role, Created: now, LastUsed: now,
 		},
 		owner: k,
 		token: sha256.Sum256([]byte(try.Token.Reveal())),
@@ -125,9 +146,13 @@ func (a *authority) show(s *session) auth.Session {
 }
 
 func (a *authority) principal(k *known, session string) auth.Principal {
+	privileges := a.privilegesOf(k.Role)
+	if k.ten != nil {
+		privileges = k.ten.Standard()
+	}
 	return auth.Principal{
 		Account: k.Name, AccountID: k.id, Role: k.Role, SessionID: session,
-		Privileges: a.privilegesOf(k.Role), MustChangePassword: k.MustChangePassword,
+		Privileges: privileges, MustChangePassword: k.MustChangePassword,
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/account"
+	"github.com/postern/postern/internal/trust"
+	"github.com/postern/postern/redfish"
 )
 
 // Defaults of a Config.
@@ -27,6 +29,16 @@ type Config struct {
 	MustChangePassword bool
 	// Accounts are further ones; names must differ.
 	Accounts []Account
+
+	// Profile is the flavour of Redfish that the device speaks: the generic one, an
+	// iLO's or an RMC's.
+	Profile redfish.Profile
+	// NoLicence takes an iLO's licence for iLO Advanced away, without which there
+	// is no certificate login. Somebody may install one.
+	NoLicence bool
+	// Fetch gets the revocation lists and asks the OCSP responders that an
+	// administrator of an iLO names. nil: nothing can be fetched.
+	Fetch trust.FetchFunc
 
 	// Name is the device's host name; its UUIDs and serial number are made
 	// from it, so that two devices in one place should have two names. Empty: DefaultName.
@@ -90,7 +102,7 @@ func (c *Config) defaults() error {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Tree == nil {
-		tree, err := builtIn()
+		tree, err := c.builtIn()
 		if err != nil {
 			return fmt.Errorf("sim: built-in tree: %w", err)
 		}
@@ -137,3 +149,14 @@ func (c *Config) accounts() []Account {
 
 // clock is the device's clock.
 func (c *Config) clock() time.Time { return c.Now().Add(c.ClockOffset) }
+
+// builtIn is the tree of the profile's devices.
+func (c *Config) builtIn() (*Tree, error) {
+	switch {
+	case c.isILO():
+		return iloTree()
+	case c.Profile.Name == profileRMC:
+		return rmcTree()
+	}
+	return builtIn()
+}

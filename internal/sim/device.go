@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/postern/postern/internal/service/hpe"
 	service "github.com/postern/postern/internal/service/redfish"
 	"github.com/postern/postern/redfish"
 )
@@ -60,11 +61,19 @@ func New(cfg Config) (*Device, error) {
 // administers what the authority keeps. A mockup brings resources of its own.
 func (d *Device) compose() (*redfish.Handler, error) {
 	cfg := redfish.Config{
-		Authority: d.auth, Listener: Listener, Profile: redfish.Generic(),
+		Authority: d.auth, Listener: Listener, Profile: d.cfg.Profile,
 		Rules: d.auth.handlerRules, Realm: d.cfg.Name, Log: d.cfg.Log,
 	}
 	next := http.Handler(http.HandlerFunc(d.serve))
-	if d.store.tree.living {
+	switch {
+	case d.cfg.isILO():
+		desk := newDesk(d.auth, d.cfg.ServerCertificates)
+		own, err := hpe.New(d.hpeConfig(desk, next))
+		if err != nil {
+			return nil, err
+		}
+		next, cfg.SetSessions = own, desk.setSessions
+	case d.store.tree.living:
 		desk := newDesk(d.auth, d.cfg.ServerCertificates)
 		administered, err := service.New(service.Config{
 			Desk: desk, Listener: Listener, Manager: desk.shownAt(d.manager()), Root: d.root, Types: d.store.tree.types,

@@ -33,6 +33,7 @@ type faults struct {
 	dropLoginEvery  int // 0: none
 	dropLogoutEvery int // 0: none
 	newCertificate  int // answers until then; 0: never
+	badLicence      bool
 
 	// inward gives the URI that a request has inside the device, by the one that
 	// it was sent to.

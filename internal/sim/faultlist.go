@@ -122,6 +122,8 @@ var faultTable = []struct {
 		flag(before(redirectAway))},
 	{Fault{"if-match-required", "", "a PATCH without If-Match gets 428"},
 		flag(before(ifMatchRequired))},
+	{Fault{"bad-licence", "", "an iLO takes no licence key, whatever its form"},
+		flag(func(f *faults) { f.badLicence = true })},
 	{Fault{"certificate-changes", "N", "after N answers connections are closed, and new ones get another, self-signed certificate"},
 		every(setNewCertificate)},
 }

@@ -1,0 +1,243 @@
+package sim
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/service/hpe"
+	"github.com/postern/postern/internal/trust"
+)
+
+// The names of the profiles whose devices have more than the generic one.
+const (
+	profileILO = "ilo" // and ilo5, ilo7
+	profileRMC = "rmc"
+)
+
+// isILO reports whether the device is an iLO.
+func (c *Config) isILO() bool { return c.Profile.Generation != 0 }
+
+// An ilo is what an iLO has besides accounts and sessions; a.mu guards it.
+type ilo struct {
+	settings hpe.Settings
+	fetch    trust.FetchFunc
+}
+
+// An office is where the iLO's own resources keep what they show. It adds no
+// state to that of the authority. Safe for concurrent use.
+type office struct{ *desk }
+
+var _ hpe.Office = office{}
+
+// People returns all accounts, by number.
+func (o office) People(context.Context) ([]hpe.Person, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	all := make([]hpe.Person, 0, len(o.accounts))
+	for _, k := range o.accounts {
+		all = append(all, hpe.Person{
+			Account: o.view(k), ID: k.id, LoginName: cmp.Or(k.called, string(k.Name)), Privileges: o.ownPrivileges(k),
+		})
+	}
+	slices.SortFunc(all, func(x, y hpe.Person) int { return cmp.Compare(number(x.ID), number(y.ID)) })
+	return all, nil
+}
+
+// number is that of an account; the ids here are numbers.
+func number(id string) int {
+	n, err := strconv.Atoi(id)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// ownPrivileges are the ten of an account: those of its role, or others that
+// somebody gave it one by one. a.mu is held.
+func (a *authority) ownPrivileges(k *known) hpe.Privileges {
+	if k.ten != nil {
+		return *k.ten
+	}
+	return hpe.Of(k.Role, a.privilegesOf(k.Role))
+}
+
+// SetPerson changes what an iLO knows of an account besides.
+func (o office) SetPerson(ctx context.Context, name auth.AccountName, c hpe.PersonChange) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	k := o.find(name)
+	if k == nil {
+		return noAccount(name)
+	}
+	if c.LoginName != nil {
+		k.called = *c.LoginName
+	}
+	if c.Privileges != nil {
+		k.ten = new(*c.Privileges)
+	}
+	k.version++
+	k.updated = o.now()
+	o.tell(eventResourceUpdated, name)
+	return nil
+}
+
+// Settings returns them as they are.
+func (o office) Settings(context.Context) (hpe.Settings, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ilo.settings, nil
+}
+
+// ChangeSettings changes all of them or nothing.
+func (o office) ChangeSettings(_ context.Context, change func(*hpe.Settings) error) (hpe.Settings, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	next := o.ilo.settings
+	if err := change(&next); err != nil {
+		return hpe.Settings{}, err
+	}
+	o.ilo.settings = next
+	return next, nil
+}
+
+// ImportCRL fetches a list and gives it to the CA that has signed it.
+func (o office) ImportCRL(ctx context.Context, uri string) error {
+	if o.ilo.fetch == nil {
+		return refuse(admin.Invalid, "crl", "", "the device reaches no network")
+	}
+	ctx, cancel := context.WithTimeout(ctx, crlTime)
+	defer cancel()
+	text, err := o.ilo.fetch(ctx, "GET", uri, "", nil)
+	if err != nil {
+		return refuse(admin.Invalid, "crl", "", "the revocation list cannot be fetched: %v", err)
+	}
+	err = trust.ErrUntrusted
+	for _, ca := range o.trust.CAs(Listener) {
+		if err = o.trust.SetCRL(ctx, ca.ID, text); err == nil {
+			return nil
+		}
+	}
+	return refuse(admin.Invalid, "crl", "", "the revocation list is of none of the CAs: %v", err)
+}
+
+// crlTime bounds the fetching of a revocation list, for which a client waits.
+const crlTime = 10 * time.Second
+
+// RemoveCRLs forgets all lists.
+func (o office) RemoveCRLs(ctx context.Context) error {
+	for _, ca := range o.trust.CAs(Listener) {
+		if ca.CRL == nil {
+			continue
+		}
+		if err := o.trust.RemoveCRL(ctx, ca.ID); err != nil && !errors.Is(err, trust.ErrNotFound) {
+			return err
+		}
+	}
+	return nil
+}
+
+// CRLs tells of the lists that are there.
+func (o office) CRLs(context.Context) ([]hpe.CRL, error) {
+	var all []hpe.CRL
+	for _, ca := range o.trust.CAs(Listener) {
+		if ca.CRL != nil {
+			all = append(all, hpe.CRL{Issuer: ca.Certificate.Subject.String(), Number: ca.CRL.Number})
+		}
+	}
+	return all, nil
+}
+
+// A resetter is ServerCertificates that can go back to the first one.
+type resetter interface {
+	ResetServerCertificate(ctx context.Context, listener string) error
+}
+
+// ResetServerCertificate has the device show its first certificate again.
+func (o office) ResetServerCertificate(ctx context.Context, listener string) error {
+	if r, ok := o.ServerCertificates.(resetter); ok {
+		return r.ResetServerCertificate(ctx, listener)
+	}
+	return errNoCertificates
+}
+
+// Restart ends every session, that of the request, too.
+func (o office) Restart(context.Context) { o.drop() }
+
+// Clock is the device's.
+func (o office) Clock() time.Time { return o.now() }
+
+// certificateLogin finds the account that a certificate is mapped to. The checks
+// come in the order of the dossier: what the peer lacks is told last.
+func (a *authority) certificateLogin(ctx context.Context, try auth.Attempt) (*known, error) {
+	if len(try.Chain) == 0 {
+		return nil, errors.New("no certificate came with the handshake")
+	}
+	a.mu.Lock()
+	set := a.ilo.settings
+	a.mu.Unlock()
+	switch {
+	case !set.Licence.Advanced():
+		return nil, auth.ErrNotLicensed
+	case !set.CertificateLogin:
+		return nil, auth.ErrMethodOff
+	}
+	leaf := try.Chain[0]
+	fingerprint := trust.FingerprintOf(leaf)
+	if err := a.judge(ctx, try); err != nil {
+		return nil, fmt.Errorf("certificate %s: %w", fingerprint, err)
+	}
+	own, err := a.trust.AccountByFingerprint(ctx, fingerprint)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s is mapped to nobody: %w", fingerprint, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	k := a.find(own.Account)
+	switch {
+	case k == nil:
+		return nil, fmt.Errorf("certificate %s: no account %q", fingerprint, own.Account)
+	case k.disabled:
+		return nil, fmt.Errorf("certificate %s: account %q is disabled", fingerprint, k.Name)
+	case !a.ownPrivileges(k).Has(hpe.LoginPriv):
+		return nil, fmt.Errorf("certificate %s: account %q may not log in", fingerprint, k.Name)
+	case k.MustChangePassword:
+		return nil, fmt.Errorf("certificate %s: account %q must change its password first", fingerprint, k.Name)
+	}
+	return k, nil
+}
+
+// judge judges a certificate, whoever it is mapped to. One that is self-signed
+// passes without a CA where it is mapped; that of a CA itself never does.
+func (a *authority) judge(ctx context.Context, try auth.Attempt) error {
+	leaf := try.Chain[0]
+	for _, ca := range a.trust.CAs(Listener) {
+		if ca.Certificate.Equal(leaf) {
+			return fmt.Errorf("%w: it is a CA's own", trust.ErrUsage)
+		}
+	}
+	if _, err := a.trust.AccountByFingerprint(ctx, trust.FingerprintOf(leaf)); err != nil {
+		_, err := a.trust.Judge(ctx, Listener, try.Chain)
+		return err
+	}
+	_, err := a.trust.JudgeLeaf(ctx, Listener, try.Chain)
+	return err
+}
+
+// hpeConfig is that of the service in front of an iLO's tree.
+func (d *Device) hpeConfig(desk *desk, next http.Handler) hpe.Config {
+	behind := children(d.root())
+	delete(behind, "LicenseService") // an iLO has one of its own
+	return hpe.Config{
+		Desk: desk, Office: office{desk}, Listener: Listener, Generation: d.cfg.Profile.Generation,
+		Name: d.cfg.Name, UUID: d.uuid("manager"), Types: d.store.tree.wholeTypes(), Children: behind,
+		RefuseLicences: d.faults.badLicence, Next: next, Log: d.cfg.Log,
+	}
+}
