@@ -49,6 +49,9 @@ func (m *memory) judge(a auth.Attempt) (auth.Principal, error) {
 	if m.fault != nil {
 		return auth.Principal{}, m.fault
 	}
+	if a.Kind == auth.Certificate && len(a.Chain) == 0 {
+		return auth.Principal{}, auth.ErrBadCredentials
+	}
 	if a.Kind == auth.Certificate {
 		a.Account = auth.AccountName(a.Chain[0].Subject.CommonName)
 		a.Password = auth.NewSecret(password)
@@ -77,6 +80,13 @@ func (m *memory) Login(_ context.Context, a auth.Attempt) (auth.Session, error) 
 	s := auth.Session{
 		ID: fmt.Sprintf("s%d", m.n), Principal: p, Listener: a.Listener, Source: a.Source, Context: a.Context,
 		Created: time.Date(2026, 11, 21, 17, 0, m.n, 0, time.UTC), Idle: 30 * time.Minute,
+		Kind: a.Kind, InitialRole: p.Role,
+	}
+	if a.NewSessionID != nil {
+		a.SessionID = a.NewSessionID(p.Account)
+	}
+	if a.SessionID != "" {
+		s.ID = a.SessionID
 	}
 	m.sessions = append(m.sessions, held{s, a.Token.Reveal()})
 	return s, nil

@@ -14,8 +14,8 @@ func (h *Handler) special(w http.ResponseWriter, r *http.Request) bool {
 	if f.profile.flavour == nil {
 		return false
 	}
-	if to := f.profile.moved(r.Method, r.URL.EscapedPath()); to != "" {
-		h.redirect(w, r, to)
+	if f.moved != "" {
+		h.redirect(w, r, f.moved)
 		return true
 	}
 	if page := f.profile.flavour.certificatePage; page == "" || r.URL.EscapedPath() != page {
@@ -29,11 +29,12 @@ func (h *Handler) special(w http.ResponseWriter, r *http.Request) bool {
 
 // redirect sends a reader of an old path on.
 func (h *Handler) redirect(w http.ResponseWriter, r *http.Request, to string) {
+	to = faceOf(r).absolute(r, to)
 	if r.URL.RawQuery != "" {
 		to += "?" + r.URL.RawQuery
 	}
 	head := w.Header()
-	head.Set("Location", faceOf(r).absolute(r, to))
+	head.Set("Location", to)
 	commonHeaders(head)
 	w.WriteHeader(http.StatusPermanentRedirect)
 }

@@ -201,7 +201,8 @@ type queryForm struct {
 // A face is how one request is answered.
 type face struct {
 	profile Profile
-	slash   bool // the request's path ended in one
+	slash   bool   // the request's path ended in one
+	moved   string // where its reader is sent, from an old path; "" elsewhere
 }
 
 type faceKey struct{}

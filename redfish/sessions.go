@@ -160,7 +160,7 @@ func (h *Handler) privileges(p auth.Principal) HPEPrivileges {
 	if h.cfg.HPEPrivileges != nil {
 		return h.cfg.HPEPrivileges(p)
 	}
-	return HPEPrivilegesOf(p.Privileges)
+	return HPEPrivilegesOf(privileges(p))
 }
 
 // session reads or ends one session.
@@ -392,9 +392,11 @@ func parseLogin(raw []byte, hpe bool) (loginBody, error) {
 		{"Context", &b.Context, false},
 		{"Token", &b.Token, false},
 	} {
-		raw := string(o.get(f.name))
-		if strict := hpe || f.name != "Token"; raw == "null" && hpe || raw != "" && raw[0] != '"' && !strict {
+		switch raw := string(o.get(f.name)); {
+		case hpe && raw == "null":
 			continue
+		case !hpe && f.name == "Token" && raw != "" && raw[0] != '"':
+			continue // a member that is not known
 		}
 		s, ok, err := o.stringMember(f.name)
 		p := Problem{Status: http.StatusBadRequest, Related: []string{"#/" + f.name}}

@@ -147,7 +147,9 @@ func (p Profile) readBy(r *http.Request) *http.Request {
 		return r // nothing to note
 	}
 	raw := r.URL.EscapedPath()
-	out := withFace(r, face{profile: p, slash: strings.HasSuffix(raw, "/")})
+	f := face{profile: p, moved: p.moved(r.Method, raw)}
+	f.slash = f.moved != "" || strings.HasSuffix(raw, "/")
+	out := withFace(r, f)
 	right := p.respell(raw)
 	if right == raw {
 		return out
