@@ -187,7 +187,7 @@ func checkWork(der []byte, outer byte, depth int) error {
 		case tag[0] == asn1.TagInteger && before == asn1.TagOctetString:
 			var n int
 			if _, err := asn1.Unmarshal(in[:len(in)-len(rest)], &n); err != nil || n > maxIterations {
-				return fmt.Errorf("more than %d iterations of a passphrase's hash: %w", maxIterations, ErrUnsupported)
+				return fmt.Errorf("a file that asks for more than %d iterations of a passphrase's hash %w", maxIterations, ErrUnsupported)
 			}
 		case tag[0]&compound != 0, tag[0] == asn1.TagOctetString && outer == explicit:
 			if err := checkWork(body, tag[0], depth-1); err != nil {

@@ -11,17 +11,17 @@ var (
 	// ErrMalformed: it is none of the known forms, or a damaged one.
 	ErrMalformed = errors.New("cannot be read")
 	// ErrUnsupported: it is known, but not read here; the text says what helps.
-	ErrUnsupported = errors.New("not supported")
+	ErrUnsupported = errors.New("is not supported")
 	// ErrPassphrase: a passphrase does not open it.
 	ErrPassphrase = errors.New("wrong passphrase")
 	// ErrNoPassphrase: it is encrypted, and nobody is there to ask.
 	ErrNoPassphrase = errors.New("a passphrase is needed")
 	// ErrNotFound: it is readable, but does not hold what is wanted.
-	ErrNotFound = errors.New("not there")
+	ErrNotFound = errors.New("is not in it")
 	// ErrName: a name or part of a subject that cannot be one.
 	ErrName = errors.New("bad name")
-	// ErrIssue: the CA, the request and the wishes do not fit together.
-	ErrIssue = errors.New("cannot be signed")
+	// ErrIssue: CA, request, key and wishes do not fit together.
+	ErrIssue = errors.New("cannot sign")
 )
 
 // The limits of what is read.
@@ -40,6 +40,9 @@ const (
 	// greatest: the time of a signature check grows with its square.
 	MinRSA = 2048
 	maxRSA = 8192
+	// maxKey bounds the DER of a private key, in bytes: one of 16,384 bits has 9 KiB,
+	// and reading one takes time that grows faster than its size.
+	maxKey = 16 << 10
 	// MinEC is the least size of the curve of an EC key, in bits.
 	MinEC = 256
 )

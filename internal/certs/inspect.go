@@ -87,7 +87,9 @@ func describeRequest(r *x509.CertificateRequest) Description {
 	d := Description{Kind: "request", Subject: nameText(r.RawSubject), Key: DescribeKey(r.PublicKey), Signature: r.SignatureAlgorithm.String()}
 	d.Names, d.Notes = describeNames(r.DNSNames, r.IPAddresses, r.EmailAddresses, r.URIs, &x509.Certificate{Extensions: r.Extensions})
 	d.Notes = append(d.Notes, weak(r.PublicKey)...)
-	if r.CheckSignature() != nil {
+	if keyBits(r.PublicKey) > maxRSA {
+		d.Notes = append(d.Notes, "its key is too large to check its signature")
+	} else if r.CheckSignature() != nil {
 		d.Notes = append(d.Notes, "its own signature is wrong")
 	}
 	return d

@@ -74,18 +74,21 @@ func Sign(r *x509.CertificateRequest, ca *x509.Certificate, key crypto.Signer, o
 	if err := checkCA(ca, key, o.Now); err != nil {
 		return nil, err
 	}
+	if err := checkKey(r.PublicKey); err != nil { // before it costs time
+		return nil, err
+	}
 	if err := r.CheckSignature(); err != nil {
-		return nil, fmt.Errorf("the request: %w: its own signature is wrong: %v", ErrIssue, err)
+		return nil, fmt.Errorf("%w: the request's own signature is wrong: %v", ErrIssue, err)
 	}
 	names := o.Names
 	if names.IsZero() {
 		var other int
 		var err error
 		if names, other, err = namesOf(r.DNSNames, r.IPAddresses, r.EmailAddresses, r.URIs, r.Extensions); err != nil {
-			return nil, fmt.Errorf("the request: %w: %v", ErrIssue, err)
+			return nil, fmt.Errorf("%w: the request: %v", ErrIssue, err)
 		}
 		if other > 0 {
-			return nil, fmt.Errorf("the request: %w: it has alternative names of a kind that is not known here", ErrIssue)
+			return nil, fmt.Errorf("%w: the request has alternative names of a kind that is not known here", ErrIssue)
 		}
 	}
 	t, err := template(r.PublicKey, r.RawSubject, names, o)
@@ -96,11 +99,11 @@ func Sign(r *x509.CertificateRequest, ca *x509.Certificate, key crypto.Signer, o
 	case o.Days == 0 && t.NotAfter.After(ca.NotAfter):
 		t.NotAfter = ca.NotAfter
 	case t.NotAfter.After(ca.NotAfter):
-		return nil, fmt.Errorf("%d days: %w: the CA ends on %s", o.Days, ErrIssue, ca.NotAfter.UTC().Format(time.DateOnly))
+		return nil, fmt.Errorf("%w: %d days are too many, the CA ends on %s", ErrIssue, o.Days, ca.NotAfter.UTC().Format(time.DateOnly))
 	}
 	if t.IsCA {
 		if ca.MaxPathLenZero && ca.MaxPathLen == 0 {
-			return nil, fmt.Errorf("a CA: %w: this CA may sign no other one", ErrIssue)
+			return nil, fmt.Errorf("%w: this CA may sign no other CA", ErrIssue)
 		}
 		t.MaxPathLen, t.MaxPathLenZero = 0, true // enough for the one purpose of such a CA: devices and people
 	}
@@ -131,15 +134,15 @@ func create(t, parent *x509.Certificate, public crypto.PublicKey, key crypto.Sig
 // checkCA refuses a CA that must not or cannot sign now.
 func checkCA(ca *x509.Certificate, key crypto.Signer, now time.Time) error {
 	if err := trust.CheckIssuer(ca); err != nil {
-		return fmt.Errorf("the CA: %w: %w", ErrIssue, err)
+		return fmt.Errorf("%w: %w", ErrIssue, err)
 	}
 	switch {
 	case !belongs(ca.PublicKey, key):
-		return fmt.Errorf("the CA: %w: certificate and private key do not belong together", ErrIssue)
+		return fmt.Errorf("%w: certificate and private key of the CA do not belong together", ErrIssue)
 	case now.After(ca.NotAfter):
-		return fmt.Errorf("the CA: %w: it ended on %s", ErrIssue, ca.NotAfter.UTC().Format(time.DateOnly))
+		return fmt.Errorf("%w: the CA ended on %s", ErrIssue, ca.NotAfter.UTC().Format(time.DateOnly))
 	case now.Before(ca.NotBefore):
-		return fmt.Errorf("the CA: %w: it begins on %s", ErrIssue, ca.NotBefore.UTC().Format(time.DateTime))
+		return fmt.Errorf("%w: the CA begins on %s", ErrIssue, ca.NotBefore.UTC().Format(time.DateTime))
 	}
 	return nil
 }
@@ -159,7 +162,7 @@ func template(public crypto.PublicKey, subject []byte, n Names, o Order) (*x509.
 		days = DefaultDays
 	}
 	if days < 1 || days > maxDays {
-		return nil, fmt.Errorf("%d days: %w: 1 to %d may be", days, ErrIssue, maxDays)
+		return nil, fmt.Errorf("%w: a certificate lives 1 to %d days, not %d", ErrIssue, maxDays, days)
 	}
 	id, err := keyID(public)
 	if err != nil {
@@ -175,7 +178,7 @@ func template(public crypto.PublicKey, subject []byte, n Names, o Order) (*x509.
 	case Server:
 		t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
 		if len(n.DNS)+len(n.IPs) == 0 {
-			return nil, fmt.Errorf("a server's certificate: %w: it needs a DNS name or an IP address, clients look at nothing else (RFC 9525)", ErrName)
+			return nil, fmt.Errorf("%w: a server's certificate needs a DNS name or an IP address, clients look at nothing else (RFC 9525)", ErrName)
 		}
 	case CA:
 		t.IsCA, t.MaxPathLen = true, -1

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/postern/postern/internal/trust"
 )
 
 // An Item is one thing in a file: exactly one field is set.
@@ -33,7 +35,7 @@ func (f File) Certificates() ([]*x509.Certificate, error) {
 		}
 	}
 	if len(out) == 0 {
-		return nil, fmt.Errorf("a certificate: %w", ErrNotFound)
+		return nil, fmt.Errorf("a certificate %w", ErrNotFound)
 	}
 	return out, nil
 }
@@ -45,13 +47,13 @@ func (f File) Key() (crypto.Signer, error) {
 		switch {
 		case i.Key == nil:
 		case out != nil:
-			return nil, fmt.Errorf("one private key: %w: there are several", ErrNotFound)
+			return nil, fmt.Errorf("one private key %w: it has several", ErrNotFound)
 		default:
 			out = i.Key
 		}
 	}
 	if out == nil {
-		return nil, fmt.Errorf("a private key: %w", ErrNotFound)
+		return nil, fmt.Errorf("a private key %w", ErrNotFound)
 	}
 	return out, nil
 }
@@ -63,7 +65,7 @@ func (f File) Request() (*x509.CertificateRequest, error) {
 			return i.Request, nil
 		}
 	}
-	return nil, fmt.Errorf("a certificate signing request: %w", ErrNotFound)
+	return nil, fmt.Errorf("a certificate signing request %w", ErrNotFound)
 }
 
 // PEM is all of it but the private keys.
@@ -94,14 +96,14 @@ func JSONLine(pem []byte) string { return strings.ReplaceAll(string(pem), "\n", 
 
 // Pair puts the certificate of the key first and the ones above it behind it, in
 // the order of a handshake: ErrNotFound where none belongs to the key. Those that
-// lead nowhere are left out; so is a root, unless it is all there is.
+// are not above it are left out.
 func Pair(all []*x509.Certificate, key crypto.Signer) ([]*x509.Certificate, error) {
 	at := slices.IndexFunc(all, func(c *x509.Certificate) bool { return belongs(c.PublicKey, key) })
 	if at < 0 {
-		return nil, fmt.Errorf("the certificate of the private key: %w: another key's is there", ErrNotFound)
+		return nil, fmt.Errorf("the certificate of the private key %w: another key's is there", ErrNotFound)
 	}
 	chain := []*x509.Certificate{all[at]}
-	for top := all[at]; !selfIssued(top) && len(chain) < len(all); {
+	for top := all[at]; !selfIssued(top) && len(chain) < trust.MaxChain; {
 		up := slices.IndexFunc(all, func(c *x509.Certificate) bool {
 			return bytes.Equal(c.RawSubject, top.RawIssuer) && !slices.Contains(chain, c) && top.CheckSignatureFrom(c) == nil
 		})

@@ -9,6 +9,7 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 
 	"github.com/postern/postern/auth"
@@ -48,7 +49,7 @@ func NewKey(kind KeyKind) (crypto.Signer, error) {
 		_, key, err := ed25519.GenerateKey(rand.Reader)
 		return key, err
 	}
-	return nil, fmt.Errorf("a key of the kind %q: %w", kind, ErrUnsupported)
+	return nil, fmt.Errorf("a key of the kind %q %w", kind, ErrUnsupported)
 }
 
 // EncodeKey returns a key as PKCS#8 in PEM, encrypted unless the passphrase is
@@ -100,15 +101,15 @@ func checkKey(public crypto.PublicKey) error {
 	switch k := public.(type) {
 	case *rsa.PublicKey:
 		if n := k.N.BitLen(); n < MinRSA || n > maxRSA {
-			return fmt.Errorf("an RSA key of %d bits: %w: it must have %d to %d", n, ErrIssue, MinRSA, maxRSA)
+			return fmt.Errorf("%w: an RSA key has %d to %d bits, not %d", ErrIssue, MinRSA, maxRSA, n)
 		}
 	case *ecdsa.PublicKey:
 		if n := k.Curve.Params().BitSize; n < MinEC {
-			return fmt.Errorf("an EC key of %d bits: %w: it must have %d at least", n, ErrIssue, MinEC)
+			return fmt.Errorf("%w: an EC key has %d bits at least, not %d", ErrIssue, MinEC, n)
 		}
 	case ed25519.PublicKey:
 	default:
-		return fmt.Errorf("a key that is neither RSA nor EC nor Ed25519: %w", ErrIssue)
+		return fmt.Errorf("%w: a key is RSA, EC or Ed25519", ErrIssue)
 	}
 	return nil
 }
@@ -122,6 +123,9 @@ func belongs(public crypto.PublicKey, key crypto.Signer) bool {
 // parseKeyDER reads a private key that is not encrypted: PKCS#8, PKCS#1 or SEC 1.
 // The errors of crypto/x509 stay inside, they may quote it.
 func parseKeyDER(der []byte) (crypto.Signer, error) {
+	if len(der) > maxKey {
+		return nil, fmt.Errorf("a private key of more than %d bytes %w", maxKey, ErrUnsupported)
+	}
 	var key any
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err != nil {
@@ -131,7 +135,7 @@ func parseKeyDER(der []byte) (crypto.Signer, error) {
 		key, err = x509.ParseECPrivateKey(der)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("a private key: %w", ErrMalformed)
+		return nil, fmt.Errorf("a private key %w", ErrMalformed)
 	}
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -141,14 +145,14 @@ func parseKeyDER(der []byte) (crypto.Signer, error) {
 	case ed25519.PrivateKey:
 		return k, nil
 	}
-	return nil, fmt.Errorf("a private key that is neither RSA nor EC nor Ed25519: %w", ErrUnsupported)
+	return nil, fmt.Errorf("a private key that is neither RSA nor EC nor Ed25519 %w", ErrUnsupported)
 }
 
 // parseKeyBlock reads a private key in PEM, encrypted or not.
 func parseKeyBlock(b *pem.Block, f Ask) (crypto.Signer, error) {
 	switch {
 	case b.Type == "OPENSSH PRIVATE KEY":
-		return nil, fmt.Errorf("an OpenSSH key: %w: copy it, and run ssh-keygen -p -m PKCS8 -f COPY", ErrUnsupported)
+		return nil, fmt.Errorf("an OpenSSH key %w: copy it, and run ssh-keygen -p -m PKCS8 -f COPY", ErrUnsupported)
 	case b.Type == "ENCRYPTED PRIVATE KEY":
 		return openKey(b.Bytes, f)
 	case b.Headers["DEK-Info"] == "":
@@ -161,11 +165,10 @@ func parseKeyBlock(b *pem.Block, f Ask) (crypto.Signer, error) {
 	//lint:ignore SA1019 the form has no integrity, but OpenSSL before 3.0 and -traditional write it
 	der, err := x509.DecryptPEMBlock(b, []byte(pass.Reveal()))
 	if err != nil {
-		//lint:ignore SA1019 see above
-		if err == x509.IncorrectPasswordError {
+		if errors.Is(err, x509.IncorrectPasswordError) {
 			return nil, ErrPassphrase
 		}
-		return nil, fmt.Errorf("an encrypted private key: %w: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("an encrypted private key %w: %v", ErrMalformed, err)
 	}
 	key, err := parseKeyDER(der)
 	if err != nil { // one wrong passphrase of 256 leaves what looks like a padding

@@ -93,7 +93,7 @@ func (s Subject) encode() ([]byte, error) {
 		var value any = text
 		switch {
 		case p.name == "country" && (len(text) != 2 || strings.Trim(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != ""):
-			return nil, fmt.Errorf("the country %q: %w: it has two capital letters (ISO 3166)", text, ErrName)
+			return nil, fmt.Errorf("%w: the country %q has not two capital letters (ISO 3166)", ErrName, text)
 		case p.name == "email":
 			if err := checkEmail(text); err != nil {
 				return nil, err
@@ -125,11 +125,11 @@ func subjectOf(n pkix.Name) Subject {
 func checkText(what, text string, most int) error {
 	switch {
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }):
-		return fmt.Errorf("the %s: %w: no plain text", what, ErrName)
+		return fmt.Errorf("%w: the %s is no plain text", ErrName, what)
 	case utf8.RuneCountInString(text) > most:
-		return fmt.Errorf("the %s: %w: more than %d characters", what, ErrName, most)
+		return fmt.Errorf("%w: the %s has more than %d characters", ErrName, what, most)
 	case strings.TrimSpace(text) != text: // a login by name compares it as it is
-		return fmt.Errorf("the %s %q: %w: blanks around it", what, text, ErrName)
+		return fmt.Errorf("%w: the %s %q has blanks around it", ErrName, what, text)
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func checkText(what, text string, most int) error {
 func checkEmail(s string) error {
 	user, domain, ok := strings.Cut(s, "@")
 	if !ok || user == "" || domain == "" || len(s) > maxEmail || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-		return fmt.Errorf("%q: %w: no mail address in ASCII", s, ErrName)
+		return fmt.Errorf("%w: %q is no mail address in ASCII", ErrName, s)
 	}
 	return nil
 }
@@ -154,14 +154,14 @@ func (n Names) encode() ([]byte, error) {
 	}
 	for _, s := range n.DNS {
 		if !isDNS(s) {
-			return nil, fmt.Errorf("%q: %w: no DNS name", s, ErrName)
+			return nil, fmt.Errorf("%w: %q is no DNS name", ErrName, s)
 		}
 		add(2, false, []byte(s))
 	}
 	for _, s := range n.IPs {
 		ip, err := netip.ParseAddr(s)
 		if err != nil || ip.Zone() != "" {
-			return nil, fmt.Errorf("%q: %w: no IP address", s, ErrName)
+			return nil, fmt.Errorf("%w: %q is no IP address", ErrName, s)
 		}
 		add(7, false, ip.Unmap().AsSlice())
 	}
@@ -173,7 +173,7 @@ func (n Names) encode() ([]byte, error) {
 	}
 	for _, s := range n.URIs {
 		if u, err := url.Parse(s); err != nil || u.Scheme == "" || !isASCII(s) {
-			return nil, fmt.Errorf("%q: %w: no URI", s, ErrName)
+			return nil, fmt.Errorf("%w: %q is no URI", ErrName, s)
 		}
 		add(6, false, []byte(s))
 	}
@@ -193,7 +193,7 @@ func encodeUPN(s string) ([]byte, error) {
 		return nil, err
 	}
 	if user, domain, ok := strings.Cut(s, "@"); !ok || user == "" || domain == "" {
-		return nil, fmt.Errorf("%q: %w: a user principal name is USER@DOMAIN", s, ErrName)
+		return nil, fmt.Errorf("%w: the user principal name %q is not USER@DOMAIN", ErrName, s)
 	}
 	oid, err := asn1.Marshal(oidUPN)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 // and those of f, which may be nil.
 func Parse(data []byte, f Ask) (File, error) {
 	if len(data) > MaxFile {
-		return File{}, fmt.Errorf("more than %d bytes: %w", MaxFile, ErrUnsupported)
+		return File{}, fmt.Errorf("a file of more than %d bytes %w", MaxFile, ErrUnsupported)
 	}
 	if text := plain(data); bytes.Contains(text, []byte(begin)) {
 		return parsePEM(text, f)
@@ -72,15 +72,15 @@ func parsePEM(text []byte, f Ask) (File, error) {
 		}
 	}
 	if found != wanted { // pem.Decode steps over a block that it cannot read
-		return File{}, fmt.Errorf("a PEM block: %w: it is damaged", ErrMalformed)
+		return File{}, fmt.Errorf("a damaged PEM block %w", ErrMalformed)
 	}
 	if len(file.Items) == 0 {
-		return File{}, fmt.Errorf("the PEM text: %w: it holds parameters only", ErrMalformed)
+		return File{}, fmt.Errorf("a PEM file with parameters alone %w", ErrMalformed)
 	}
 	return file, nil
 }
 
-var errTooMany = fmt.Errorf("more than %d certificates, requests and keys: %w", maxItems, ErrUnsupported)
+var errTooMany = fmt.Errorf("a file with more than %d certificates, requests and keys %w", maxItems, ErrUnsupported)
 
 func parseBlock(b *pem.Block, f Ask) ([]Item, error) {
 	switch b.Type {
@@ -89,7 +89,7 @@ func parseBlock(b *pem.Block, f Ask) ([]Item, error) {
 	case "TRUSTED CERTIFICATE": // OpenSSL's: what it is trusted for stands behind it
 		var c asn1.RawValue
 		if _, err := asn1.Unmarshal(b.Bytes, &c); err != nil {
-			return nil, fmt.Errorf("a certificate: %w", ErrMalformed)
+			return nil, fmt.Errorf("a certificate %w", ErrMalformed)
 		}
 		return one(parseCertificate(c.FullBytes))
 	case "CERTIFICATE REQUEST", "NEW CERTIFICATE REQUEST":
@@ -107,7 +107,7 @@ func parseBlock(b *pem.Block, f Ask) ([]Item, error) {
 		key, err := parseKeyBlock(b, f)
 		return one(Item{Key: key}, err)
 	}
-	return nil, fmt.Errorf("a PEM block %.40q: %w", b.Type, ErrUnsupported)
+	return nil, fmt.Errorf("a PEM block %.40q %w", b.Type, ErrUnsupported)
 }
 
 func one(i Item, err error) ([]Item, error) {
@@ -120,7 +120,7 @@ func one(i Item, err error) ([]Item, error) {
 func parseCertificate(der []byte) (Item, error) {
 	c, err := x509.ParseCertificate(der)
 	if err != nil {
-		return Item{}, fmt.Errorf("a certificate: %w: %v", ErrMalformed, err)
+		return Item{}, fmt.Errorf("a certificate %w: %v", ErrMalformed, err)
 	}
 	return Item{Certificate: c}, nil
 }
@@ -128,7 +128,7 @@ func parseCertificate(der []byte) (Item, error) {
 func parseRequest(der []byte) (Item, error) {
 	r, err := x509.ParseCertificateRequest(der)
 	if err != nil {
-		return Item{}, fmt.Errorf("a certificate signing request: %w: %v", ErrMalformed, err)
+		return Item{}, fmt.Errorf("a certificate signing request %w: %v", ErrMalformed, err)
 	}
 	return Item{Request: r}, nil
 }
@@ -136,7 +136,7 @@ func parseRequest(der []byte) (Item, error) {
 func parseCRL(der []byte) (Item, error) {
 	l, err := x509.ParseRevocationList(der)
 	if err != nil {
-		return Item{}, fmt.Errorf("a certificate revocation list: %w: %v", ErrMalformed, err)
+		return Item{}, fmt.Errorf("a certificate revocation list %w: %v", ErrMalformed, err)
 	}
 	return Item{CRL: l}, nil
 }
@@ -144,10 +144,10 @@ func parseCRL(der []byte) (Item, error) {
 // parseDER finds out what data is: the forms exclude each other.
 func parseDER(data []byte, f Ask) (File, error) {
 	if len(data) == 0 {
-		return File{}, fmt.Errorf("an empty file: %w", ErrMalformed)
+		return File{}, fmt.Errorf("an empty file %w", ErrMalformed)
 	}
 	if data[0] != 0x30 { // ASN.1 SEQUENCE, of which all of them are made
-		return File{}, fmt.Errorf("neither PEM nor DER: %w%s", ErrMalformed, guess(data))
+		return File{}, fmt.Errorf("a file that is neither PEM nor DER %w%s", ErrMalformed, guess(data))
 	}
 	for _, parse := range []func([]byte) (Item, error){parseCertificate, parseRequest, parseCRL} {
 		if i, err := parse(data); err == nil {

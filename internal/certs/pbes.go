@@ -140,7 +140,7 @@ func isEncryptedKey(der []byte) bool {
 func openKey(der []byte, f Ask) (crypto.Signer, error) {
 	var e encryptedKey
 	if rest, err := asn1.Unmarshal(der, &e); err != nil || len(rest) != 0 {
-		return nil, fmt.Errorf("an encrypted private key: %w", ErrMalformed)
+		return nil, fmt.Errorf("an encrypted private key %w", ErrMalformed)
 	}
 	s, err := schemeOf(e.Algorithm)
 	if err != nil {
@@ -172,7 +172,7 @@ func (s scheme) open(pass, data []byte) ([]byte, error) {
 	}
 	n := block.BlockSize()
 	if len(data) == 0 || len(data)%n != 0 || len(iv) != n {
-		return nil, fmt.Errorf("an encrypted private key: %w", ErrMalformed)
+		return nil, fmt.Errorf("an encrypted private key %w", ErrMalformed)
 	}
 	plain := make([]byte, len(data))
 	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)
@@ -196,7 +196,7 @@ func schemeOf(a pkix.AlgorithmIdentifier) (scheme, error) {
 	case a.Algorithm.Equal(oidSHA1DES3):
 		derive = pkcs12DES3
 	default:
-		return nil, fmt.Errorf("a private key encrypted with %v: %w: run openssl pkcs8 -topk8 -in KEY -out NEWKEY (with -provider legacy -provider default for RC2 and RC4)",
+		return nil, fmt.Errorf("a private key encrypted with %v %w: run openssl pkcs8 -topk8 -in KEY -out NEWKEY (with -provider legacy -provider default for RC2 and RC4)",
 			a.Algorithm, ErrUnsupported)
 	}
 	var p pbeParams
@@ -211,14 +211,14 @@ func schemeOf(a pkix.AlgorithmIdentifier) (scheme, error) {
 
 func params(der []byte, out any) error {
 	if rest, err := asn1.Unmarshal(der, out); err != nil || len(rest) != 0 {
-		return fmt.Errorf("the encryption of a private key: %w", ErrMalformed)
+		return fmt.Errorf("the encryption of a private key %w", ErrMalformed)
 	}
 	return nil
 }
 
 func checkIterations(n int) error {
 	if n < 1 || n > maxIterations {
-		return fmt.Errorf("%d iterations of a passphrase's hash: %w: 1 to %d may be", n, ErrUnsupported, maxIterations)
+		return fmt.Errorf("a file that asks for %d iterations of a passphrase's hash %w: 1 to %d may be", n, ErrUnsupported, maxIterations)
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func pbes2(der []byte) (scheme, error) {
 	}
 	c, ok := ciphers[p.Cipher.Algorithm.String()]
 	if !ok {
-		return nil, fmt.Errorf("a private key encrypted with the cipher %v: %w: run openssl pkcs8 -topk8 -in KEY -out NEWKEY", p.Cipher.Algorithm, ErrUnsupported)
+		return nil, fmt.Errorf("a private key encrypted with the cipher %v %w: run openssl pkcs8 -topk8 -in KEY -out NEWKEY", p.Cipher.Algorithm, ErrUnsupported)
 	}
 	var iv []byte
 	if err := params(p.Cipher.Parameters.FullBytes, &iv); err != nil {
@@ -243,7 +243,7 @@ func pbes2(der []byte) (scheme, error) {
 	return func(pass []byte) (cipher.Block, []byte, error) {
 		key, err := derive(pass)
 		if err != nil {
-			return nil, nil, fmt.Errorf("a passphrase's hash: %w: %v", ErrUnsupported, err)
+			return nil, nil, fmt.Errorf("a passphrase's hash %w: %v", ErrUnsupported, err)
 		}
 		block, err := c.make(key)
 		return block, iv, err
@@ -260,7 +260,7 @@ func kdf(a pkix.AlgorithmIdentifier, keyLen int) (func(pass []byte) ([]byte, err
 		}
 		prf, ok := prfs[p.PRF.Algorithm.String()]
 		if !ok {
-			return nil, fmt.Errorf("a passphrase's hash %v: %w", p.PRF.Algorithm, ErrUnsupported)
+			return nil, fmt.Errorf("a passphrase's hash %v %w", p.PRF.Algorithm, ErrUnsupported)
 		}
 		return func(pass []byte) ([]byte, error) {
 			return pbkdf2.Key(prf, string(pass), p.Salt, p.Iterations, keyLen)
@@ -274,14 +274,14 @@ func kdf(a pkix.AlgorithmIdentifier, keyLen int) (func(pass []byte) ([]byte, err
 			return scrypt.Key(pass, p.Salt, p.N, p.R, p.P, keyLen)
 		}, checkScrypt(p)
 	}
-	return nil, fmt.Errorf("a passphrase's hash %v: %w", a.Algorithm, ErrUnsupported)
+	return nil, fmt.Errorf("a passphrase's hash %v %w", a.Algorithm, ErrUnsupported)
 }
 
 // checkScrypt bounds memory, 128 N r bytes, and time, which is p times that.
 func checkScrypt(p scryptParams) error {
 	const most = maxScrypt / 128
 	if p.N < 2 || p.R < 1 || p.P < 1 || p.N > most || p.R > most/p.N || p.P > 16 {
-		return fmt.Errorf("scrypt with N=%d r=%d p=%d: %w", p.N, p.R, p.P, ErrUnsupported)
+		return fmt.Errorf("scrypt with N=%d r=%d p=%d %w", p.N, p.R, p.P, ErrUnsupported)
 	}
 	return nil
 }

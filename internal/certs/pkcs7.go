@@ -25,7 +25,7 @@ func parsePKCS7(der []byte) ([]Item, error) {
 	if err != nil || !info.Type.Equal(oidSignedData) {
 		return nil, errOtherForm
 	}
-	bad := fmt.Errorf("PKCS#7: %w", ErrMalformed)
+	bad := fmt.Errorf("the PKCS#7 file %w", ErrMalformed)
 	if len(rest) != 0 {
 		return nil, bad
 	}
@@ -54,7 +54,7 @@ func parsePKCS7(der []byte) ([]Item, error) {
 		items = append(items, found...)
 	}
 	if len(items) == 0 {
-		return nil, fmt.Errorf("PKCS#7: a certificate: %w", ErrNotFound)
+		return nil, fmt.Errorf("PKCS#7: a certificate %w", ErrNotFound)
 	}
 	return items, nil
 }
@@ -64,7 +64,7 @@ func parseParts(part asn1.RawValue) ([]Item, error) {
 	if part.Tag == 0 {
 		all, err := x509.ParseCertificates(part.Bytes)
 		if err != nil {
-			return nil, fmt.Errorf("PKCS#7: a certificate: %w: %v", ErrMalformed, err)
+			return nil, fmt.Errorf("PKCS#7: a certificate %w: %v", ErrMalformed, err)
 		}
 		var items []Item
 		for _, c := range all {
@@ -77,7 +77,7 @@ func parseParts(part asn1.RawValue) ([]Item, error) {
 		var list asn1.RawValue
 		var err error
 		if rest, err = asn1.Unmarshal(rest, &list); err != nil {
-			return nil, fmt.Errorf("PKCS#7: a certificate revocation list: %w", ErrMalformed)
+			return nil, fmt.Errorf("PKCS#7: a certificate revocation list %w", ErrMalformed)
 		}
 		i, err := parseCRL(list.FullBytes)
 		if err != nil {

@@ -20,7 +20,7 @@ type Row struct {
 func Table(r *x509.CertificateRequest) ([]Row, error) {
 	names, _, err := namesOf(r.DNSNames, r.IPAddresses, r.EmailAddresses, r.URIs, r.Extensions)
 	if err != nil {
-		return nil, fmt.Errorf("the request: %w: %v", ErrMalformed, err)
+		return nil, fmt.Errorf("the request %w: %v", ErrMalformed, err)
 	}
 	s := subjectOf(r.Subject)
 	var rows []Row
