@@ -40,7 +40,10 @@ const userAgent = "postern"
 // DeviceConfig is what NewDevice needs.
 type DeviceConfig struct {
 	URL     string  // https://host or https://host:port; no path, user or query
-	Profile Profile // the device's flavour
+	Profile Profile // the device's flavour; the zero one is found out
+	// Found is told of the profile of a device that was configured without one,
+	// each time that an answer shows it. It must not wait.
+	Found func(Profile)
 
 	// Base carries calls that may share connections; nil means
 	// http.DefaultTransport.
@@ -61,8 +64,9 @@ type DeviceConfig struct {
 // answer names, and no redirect is followed, but for the one that login
 // describes.
 type Device struct {
-	base    string // scheme and authority, without slash
-	profile Profile
+	base    string  // scheme and authority, without slash
+	profile Profile // as configured
+	tell    func(Profile)
 	shared  http.RoundTripper
 	fresh   http.RoundTripper
 	now     func() time.Time
@@ -82,7 +86,7 @@ func NewDevice(cfg DeviceConfig) (*Device, error) {
 		return nil, errors.New("redfish: device URL has more than scheme, host and port")
 	}
 	d := &Device{
-		base: u.Scheme + "://" + u.Host, profile: cfg.Profile,
+		base: u.Scheme + "://" + u.Host, profile: cfg.Profile, tell: cfg.Found,
 		shared: cfg.Base, fresh: cfg.Fresh, now: cfg.Now, log: cfg.Log,
 	}
 	if d.shared == nil {
@@ -147,6 +151,8 @@ type answer struct {
 	header http.Header
 	body   []byte
 	cut    error // the body could not be read to its end, or is too long
+	// version is that of TLS, where it was looked at.
+	version uint16
 }
 
 // object reads the body, which must be a JSON object.

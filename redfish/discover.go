@@ -3,6 +3,7 @@ package redfish
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -19,7 +20,10 @@ type rootView struct {
 	sessions string // path of the session collection; "" = not named
 	events   string // path of the EventService; "" = not named
 	links    []string
-	context  bool // sessions keep a Context
+	context  bool   // sessions keep a Context
+	profile  string // that the root shows; "" = none of ours
+	product  string // what an HPE device calls itself
+	old      bool   // an iLO before Redfish
 }
 
 // notReadyError says that the root says so: no login is worth sending.
@@ -56,7 +60,27 @@ func (d *Device) discover(ctx context.Context) (rootView, error) {
 		d.log.WarnContext(ctx, "service root of a device cannot be read", "device", d.base, "error", err)
 		return rootView{}, nil
 	}
-	return viewRoot(o, d.profile), nil
+	v := viewRoot(o, d.profile)
+	if v.old {
+		return rootView{}, &notReadyError{err: errOldILO}
+	}
+	d.found(v.profile)
+	return v, nil
+}
+
+var errOldILO = errors.New("an iLO 4 or older speaks an interface from before Redfish, which is not supported")
+
+// as returns the profile to speak to the device in: the configured one, or the
+// one that its root shows.
+func (d *Device) as(root rootView) Profile {
+	if d.profile.Name != "" || root.profile == "" {
+		return d.profile
+	}
+	p, err := FindProfile(root.profile)
+	if err != nil {
+		return d.profile
+	}
+	return p
 }
 
 // viewRoot reads a root that is a JSON object.
@@ -68,6 +92,8 @@ func viewRoot(o object, p Profile) rootView {
 		events:   resolve(o.sub("EventService").text("@odata.id")),
 		context:  p.KeepsContext || atLeast(o.text("RedfishVersion"), 1, 16),
 	}
+	v.profile, v.product = foundIn(o)
+	v.old = isOldILO(o)
 	for _, name := range []string{"Systems", "Chassis", "Managers"} {
 		v.addLink(o.sub(name).text("@odata.id"))
 	}

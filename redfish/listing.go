@@ -101,6 +101,12 @@ func (d *Device) member(ctx context.Context, l auth.Login, m object) (auth.Liste
 	if t, err := time.Parse(time.RFC3339, m.text("CreatedTime")); err == nil {
 		s.Created = t
 	}
+	if oem := hpeOem(m); s.Created.IsZero() { // an iLO has both in a place of its own
+		s.Created = oem.time("LoginTime")
+		if s.Source == "" {
+			s.Source = oem.text("UserIP")
+		}
+	}
 	return s, true, nil
 }
 

@@ -2,12 +2,15 @@ package redfish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptrace"
+	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/postern/postern/auth"
 )
@@ -20,6 +23,10 @@ import (
 // POST got 404, 405 or 501; never after 401 or 403. A Basic login is proven by
 // one GET of a resource that the root names.
 //
+// MethodCertificate, and MethodAuto with a certificate and no password, shows the
+// certificate at the page that iLO has for it; DeviceConfig.Fresh must be an
+// http.Transport for that.
+//
 // A session's Location may be empty when the device told none and its sessions
 // do not show which is ours.
 func (d *Device) Login(ctx context.Context, c auth.Credential, o auth.LoginOptions) (auth.Login, error) {
@@ -31,9 +38,15 @@ func (d *Device) Login(ctx context.Context, c auth.Credential, o auth.LoginOptio
 	method := o.Method
 	if method == auth.MethodAuto || method == "" {
 		method = auth.MethodSession
-		if root.basicOnly() {
+		switch {
+		case !c.Certificate.IsZero() && c.Password.IsZero():
+			method = auth.MethodCertificate
+		case root.basicOnly():
 			method = auth.MethodBasic
 		}
+	}
+	if method == auth.MethodCertificate {
+		return d.loginCertificate(ctx, c, root)
 	}
 	if method == auth.MethodBasic {
 		return d.loginBasic(ctx, c, root)
@@ -82,7 +95,9 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 	if o.NoNonce || !root.context {
 		nonce = "" // strict services answer 400 to what they do not know
 	}
-	body := encode(loginBody{UserName: string(c.Account), Password: c.Password.Reveal(), Context: nonce})
+	body := encode(loginBody{
+		UserName: string(c.Account), Password: c.Password.Reveal(), Context: nonce, Token: c.Passcode.Reveal(),
+	})
 	a, sent, err := d.once(ctx, http.MethodPost, collection, auth.Login{}, body)
 	if err == nil && a.status/100 == 3 && redirectPath(a.header, d.base) == collection+"/" {
 		// The one redirect that is followed. observed: older Supermicro
@@ -94,10 +109,15 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 	if err != nil {
 		return auth.Login{}, noAnswer(sent, err, BasicLogin(c))
 	}
-	if a.status/100 != 2 {
-		return auth.Login{}, d.refusal(a, nonce, BasicLogin(c))
+	if a.status/100 != 2 || len(a.header.Values("X-Auth-Token")) == 0 && a.isRefusal() {
+		le := d.refusal(a, nonce, BasicLogin(c))
+		if holds(le.Err.Error(), auth.Login{Secret: c.Passcode}) {
+			le.Err = errors.New("redfish: log in: an answer that cannot be shown")
+		}
+		return auth.Login{}, le
 	}
-	return d.accepted(ctx, c, a, nonce, collection)
+	root.sessions = collection
+	return d.accepted(ctx, c, a, nonce, root)
 }
 
 // once sends one request that carries a credential, on a connection of its
@@ -145,13 +165,73 @@ func (d *Device) refusal(a answer, nonce string, asked auth.Login) *auth.LoginEr
 		// is inferred. It speaks of the table, not of the secret.
 		le.Full, le.Outcome = true, auth.NotJudged
 	}
+	d.byMessage(a, le)
 	le.NonceFault = nonce != "" && a.status == http.StatusBadRequest && a.blames("Context")
 	return le
 }
 
+// messageKeys are what an answer's messages say, registries and versions aside.
+func (a answer) messageKeys() map[string]bool {
+	keys := make(map[string]bool)
+	for _, id := range a.messageIDs() {
+		keys[id[strings.LastIndexByte(id, '.')+1:]] = true
+	}
+	return keys
+}
+
+// isRefusal reports whether an answer says so in its messages. observed: iLO
+// answers a login that wants a one-time code in ways that HPE's clients do not
+// look at the status of.
+func (a answer) isRefusal() bool {
+	keys := a.messageKeys()
+	return keys["UnauthorizedLoginAttempt"] || keys[keyOneTimePasscodeSent] || keys["TokenExpired"] ||
+		keys["LoginAttemptDelayed"] || keys["LoginAttemptDelayedSeconds"]
+}
+
+// byMessage judges by what iLO says in its messages: the status may be 400 where
+// Redfish has 401, and more.
+func (d *Device) byMessage(a answer, le *auth.LoginError) {
+	keys := a.messageKeys()
+	switch {
+	case keys["UnauthorizedLoginAttempt"]:
+		le.Outcome = auth.Refused
+	case keys[keyOneTimePasscodeSent]:
+		le.Outcome, le.PasscodeSent = auth.NotJudged, true
+	case keys["TokenExpired"]:
+		le.Outcome, le.PasscodeExpired = auth.NotJudged, true
+	case keys["LicenseKeyRequired"]:
+		le.Outcome = auth.NotJudged
+	case keys["LoginAttemptDelayed"], keys["LoginAttemptDelayedSeconds"]:
+		le.Outcome = auth.NotJudged
+		if le.RetryAfter == 0 {
+			le.RetryAfter = a.delay()
+		}
+	}
+}
+
+// delay is how long a device makes the next login wait, that it told of in a
+// message. usualDelay is what HPE's clients take where it does not say.
+func (a answer) delay() time.Duration {
+	const usualDelay = 5 * time.Second
+	o, err := a.object()
+	if err != nil {
+		return usualDelay
+	}
+	for _, m := range extendedInfo(o) {
+		var args []string
+		if json.Unmarshal(m.get("MessageArgs"), &args) != nil || len(args) != 1 {
+			continue
+		}
+		if n, err := strconv.Atoi(args[0]); err == nil && n > 0 {
+			return min(time.Duration(min(n, int(maxRetryAfter/time.Second)))*time.Second, maxRetryAfter)
+		}
+	}
+	return usualDelay
+}
+
 // accepted reads the answer that gave a login. Status and token decide; the
 // body may be absent or broken.
-func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonce, collection string) (auth.Login, *auth.LoginError) {
+func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonce string, root rootView) (auth.Login, *auth.LoginError) {
 	tokens := a.header.Values("X-Auth-Token")
 	if len(tokens) != 1 || !printable(tokens[0]) || tokens[0] == "" || len(tokens[0]) > maxDeviceToken {
 		return auth.Login{}, &auth.LoginError{
@@ -175,6 +255,13 @@ func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonc
 			l.Location = path
 		}
 	}
+	if isRMC(o) {
+		d.found("rmc")
+	}
+	collection := root.collections()[0]
+	if l.Location == "" && d.as(root).Generation > 0 {
+		l.Location = d.findMine(ctx, l, collection)
+	}
 	if l.Location == "" && nonce != "" {
 		l = d.findOwn(ctx, l, nonce, collection)
 	}
@@ -186,6 +273,17 @@ func (d *Device) accepted(ctx context.Context, c auth.Credential, a answer, nonc
 
 // maxDeviceToken bounds what is kept of a token.
 const maxDeviceToken = 4096
+
+// findMine asks an iLO which session is ours; "" where it does not say.
+func (d *Device) findMine(ctx context.Context, l auth.Login, collection string) string {
+	ctx, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	path, err := d.mySession(ctx, l, collection)
+	if err != nil {
+		d.log.WarnContext(ctx, "a device told no location for a session", "device", d.base, "error", err)
+	}
+	return path
+}
 
 // findOwn looks for the session that carries our nonce. observed: Dell ME5024
 // tells no Location (python-redfish-library#172).
