@@ -22,6 +22,7 @@ import (
 type clientFlags struct {
 	deviceFlags
 	method string
+	anew   bool // the password in the keyring is to be replaced
 }
 
 func (f *clientFlags) add(cmd *cobra.Command) {
@@ -115,7 +116,7 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 		described.Method = auth.Method(f.method)
 	}
 	if credential == nil || f.secret.given() {
-		credential = a.credential(f.secret, described)
+		credential = a.credential(f, described)
 	}
 	d.described = described
 	if d.Target, err = serve.ClientTarget(described, credential, log); err != nil {
@@ -127,14 +128,14 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 
 // credential is from where the flags say, else from the desktop's keyring, else
 // from the person at the terminal.
-func (a *app) credential(from secretFlags, t target.Target) func(context.Context) (auth.Credential, error) {
+func (a *app) credential(f clientFlags, t target.Target) func(context.Context) (auth.Credential, error) {
 	return func(ctx context.Context) (auth.Credential, error) {
-		if !from.given() {
+		if !f.secret.given() && !f.anew {
 			if password, err := keyring.Get(t.URL, t.Account); err == nil {
 				return auth.Credential{Account: t.Account, Password: password}, nil
 			}
 		}
-		password, err := a.readSecret(ctx, from, fmt.Sprintf("password of %s at %s", t.Account, t.URL), false)
+		password, err := a.readSecret(ctx, f.secret, fmt.Sprintf("password of %s at %s", t.Account, t.URL), false)
 		return auth.Credential{Account: t.Account, Password: password}, err
 	}
 }
@@ -159,7 +160,7 @@ func storedTarget(ctx context.Context, dir, name string, log *slog.Logger) (
 }
 
 // byURL describes a device that only the command line knows. Without --user it
-// is the account of the one login that is saved for the URL.
+// is the account of the one login, or attempt at one, that is saved for the URL.
 func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
 	canonical, err := target.CanonicalURL(t)
 	if err != nil {
@@ -172,12 +173,22 @@ func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
 		if err != nil {
 			return target.Target{}, err
 		}
+		attempts, err := book.Attempts("")
+		if err != nil {
+			return target.Target{}, err
+		}
 		users := map[auth.AccountName]bool{}
-		for _, l := range all {
-			if l.URL == canonical {
-				users[l.Account] = true
-				flags.user = string(l.Account)
+		know := func(url string, account auth.AccountName) {
+			if url == canonical {
+				users[account] = true
+				flags.user = string(account)
 			}
+		}
+		for _, l := range all {
+			know(l.URL, l.Account)
+		}
+		for _, t := range attempts {
+			know(t.URL, t.Account)
 		}
 		if len(users) > 1 {
 			return target.Target{}, usage("say which one with --user", "there are saved logins of several accounts at %s", t)

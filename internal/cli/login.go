@@ -28,6 +28,7 @@ func (a *app) loginCommand() *cobra.Command {
 			"keyring, where every command finds it for this device and account.\n" + deviceHelp,
 		ValidArgsFunction: a.completeTargets,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			f.anew = keep
 			return a.onDevice(cmd, f, args[0], func(ctx context.Context, d *device) error {
 				l, fresh, err := a.login(ctx, d, keep)
 				if err != nil {

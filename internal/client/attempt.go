@@ -79,6 +79,12 @@ func (t Target) send(ctx context.Context, cred auth.Credential, nonce string) (a
 	return l, err
 }
 
+// How many attempts of an account at a device are remembered.
+const (
+	maxRefusals = 4  // to know a password again takes a part of a second for each
+	maxDoubts   = 64 // a device that answers logins in a way that nobody knows may be asked all day
+)
+
 // failed writes down how an attempt ended: for those who wait, for the password
 // that was refused, and for the session that the device may have made.
 func (c *Client) failed(ctx context.Context, p *saved.Page, a saved.Attempt, earlier []saved.Attempt, cred auth.Credential, err error) error {
@@ -90,8 +96,13 @@ func (c *Client) failed(ctx context.Context, p *saved.Page, a saved.Attempt, ear
 		a.Refused = saved.MarkOf(cred.Password)
 	}
 	var old []string // they have told what they had to tell
-	for _, e := range earlier {
-		if !e.Doubtful() && e.Outcome != auth.Refused {
+	refused, doubtful := 1, 1
+	for _, e := range slices.Backward(earlier) {
+		n, most := &doubtful, maxDoubts
+		if e.Outcome == auth.Refused {
+			n, most = &refused, maxRefusals
+		}
+		if *n++; *n > most || !e.Doubtful() && e.Outcome != auth.Refused || c.now().Sub(e.Started) > longestIdle && e.Doubtful() {
 			old = append(old, e.Nonce)
 		}
 	}

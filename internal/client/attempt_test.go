@@ -230,3 +230,22 @@ func TestCancelledBeforeLogin(t *testing.T) {
 		t.Errorf("%d logins, %d attempts", n, len(b.attempts()))
 	}
 }
+
+// What is remembered of refusals and doubts has a bound.
+func TestAttemptsAreBounded(t *testing.T) {
+	t.Parallel()
+	b := start(t, sim.Config{})
+	for _, secret := range []string{"a", "b", "c", "d", "e", "f"} {
+		wrong := b.target(auth.MethodSession)
+		wrong.Credential = func(context.Context) (auth.Credential, error) {
+			return auth.Credential{Account: "root", Password: auth.NewSecret(secret)}, nil
+		}
+		b.later(time.Second)
+		if _, err := b.get(b.client(), wrong); err == nil {
+			t.Fatal("a wrong password is good")
+		}
+	}
+	if n := len(b.attempts()); n != 4 {
+		t.Errorf("%d refusals are remembered, want 4", n)
+	}
+}
