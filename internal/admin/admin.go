@@ -71,6 +71,10 @@ type API interface {
 	// CheckTarget spends one login at the device, even where the failed-login
 	// allowance is used up: nil = the device accepted the stored credential.
 	CheckTarget(ctx context.Context, name string) error
+
+	// Explain tells what would become of a call of an account, and why. Nothing is
+	// sent anywhere.
+	Explain(ctx context.Context, q ExplainRequest) (Explanation, error)
 }
 
 // An Account is what may be shown of one.
@@ -112,8 +116,9 @@ type Target struct {
 // A Lease is the state of a target's logins.
 type Lease struct {
 	Held     bool   `json:"held"`
-	Open     int    `json:"open"` // device sessions that count against the budget
-	Owed     int    `json:"owed"` // of these, to be ended still
+	Method   string `json:"method,omitempty"` // how it was logged in: "session" or "basic"
+	Open     int    `json:"open"`             // device sessions that count against the budget
+	Owed     int    `json:"owed"`             // of these, to be ended still
 	Budget   int    `json:"budget"`
 	InFlight int    `json:"in_flight"`
 	Waiting  int    `json:"waiting"`

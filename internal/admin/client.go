@@ -125,3 +125,8 @@ func (c *Client) RemoveTarget(ctx context.Context, name string) error {
 func (c *Client) CheckTarget(ctx context.Context, name string) error {
 	return c.onTarget(ctx, "POST", name, "/check", nil, nil)
 }
+
+// Explain implements API.
+func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
+	return get[Explanation](ctx, c, "POST", "/explain", q)
+}

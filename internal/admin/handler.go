@@ -25,6 +25,7 @@ func Handler(api API, who func(context.Context) auth.AccountName, log *slog.Logg
 	listenerRoutes(mux, h)
 	caRoutes(mux, h)
 	targetRoutes(mux, h)
+	serverRoutes(mux, h)
 	return mux
 }
 

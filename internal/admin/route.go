@@ -123,3 +123,9 @@ func targetRoutes(mux *http.ServeMux, h *handler) {
 		return nothing{}, h.api.CheckTarget(ctx, at("name"))
 	}))
 }
+
+func serverRoutes(mux *http.ServeMux, h *handler) {
+	mux.HandleFunc("POST /explain", do(h, func(ctx context.Context, _ place, in ExplainRequest) (Explanation, error) {
+		return h.api.Explain(ctx, in)
+	}))
+}

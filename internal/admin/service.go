@@ -28,6 +28,10 @@ type Server interface {
 	Leases(ctx context.Context) (map[string]Lease, error)
 	// Check spends one login at the device. Its error is one of package lease.
 	Check(ctx context.Context, name string) error
+	// Explain decides a call of who at t and says why; uri is what is asked for
+	// there. It fills in what the rules and the family know, and a Lease, empty,
+	// where the call would take one.
+	Explain(ctx context.Context, who auth.Principal, t target.Target, q ExplainRequest, uri string) (Explanation, error)
 }
 
 // Config of a Service.

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -30,10 +29,12 @@ type Verdict struct {
 	Reason policy.Explanation
 	// Members are what the rules saw of the body; nil where they did not ask.
 	Members []string
+	// BodyErr is why the body would be refused before the rules see it.
+	BodyErr error
 }
 
 // Explain decides a call as Handler does, by the same steps, and sends nothing.
-// The error says that no server would take the request line or the body.
+// The error says that no server would take the request line.
 func Explain(q Question) (Verdict, error) {
 	if strings.ContainsAny(q.Method+q.URI, " \r\n\t") || !strings.HasPrefix(q.URI, "/") {
 		return Verdict{}, fmt.Errorf("%s %q is no request line", q.Method, q.URI)
@@ -52,10 +53,11 @@ func Explain(q Question) (Verdict, error) {
 	v.Reason = q.Policy.Explain(c)
 	if v.Reason.NeedsBody && q.Body != nil {
 		if len(q.Body) > maxJudged {
-			return v, errors.New(errTooLarge.Message)
+			v.BodyErr = errTooLarge
+			return v, nil
 		}
-		if v.Members, err = q.Family.BodyMembers(q.Body); err != nil {
-			return v, err
+		if v.Members, v.BodyErr = q.Family.BodyMembers(q.Body); v.BodyErr != nil {
+			return v, nil
 		}
 		c.Body = make(map[string]bool, len(v.Members))
 		for _, name := range v.Members {

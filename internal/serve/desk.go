@@ -149,7 +149,7 @@ func leaseStates(ctx context.Context, m *lease.Manager) (map[string]admin.Lease,
 	out := map[string]admin.Lease{}
 	for _, l := range list {
 		out[l.Target] = admin.Lease{
-			Held: l.Held, Open: l.Open, Owed: l.Owed, Budget: l.Budget, InFlight: l.InFlight,
+			Held: l.Held, Method: l.Method, Open: l.Open, Owed: l.Owed, Budget: l.Budget, InFlight: l.InFlight,
 			Waiting: l.Waiting, Logins: l.Logins, Problem: l.Problem,
 		}
 	}

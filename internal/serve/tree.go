@@ -146,12 +146,17 @@ const accountsPath = "/redfish/v1/AccountService/Accounts/"
 
 func (o *ownAccount) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	path, err := redfish.Canonical(r.URL.EscapedPath())
-	name, below := strings.CutPrefix(path, accountsPath)
 	p, known := auth.PrincipalFrom(r.Context())
-	if err == nil && below && known && name == string(p.Account) {
+	if err == nil && known && isOwnAccount(path, p) {
 		note(r.Context(), p)
 		o.own.ServeHTTP(w, r)
 		return
 	}
 	o.next.ServeHTTP(w, r)
+}
+
+// isOwnAccount reports whether a canonical path is that of p's own account.
+func isOwnAccount(path string, p auth.Principal) bool {
+	name, below := strings.CutPrefix(path, accountsPath)
+	return below && name == string(p.Account)
 }
