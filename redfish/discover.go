@@ -68,6 +68,15 @@ func (d *Device) discover(ctx context.Context) (rootView, error) {
 	return v, nil
 }
 
+// Look reads the service root, which tells DeviceConfig.Found what it shows. It
+// sends no credentials.
+func (d *Device) Look(ctx context.Context) error {
+	if _, err := d.discover(ctx); err != nil {
+		return fmt.Errorf("redfish: %w", err)
+	}
+	return nil
+}
+
 var errOldILO = errors.New("an iLO 4 or older speaks an interface from before Redfish, which is not supported")
 
 // as returns the profile to speak to the device in: the configured one, or the
