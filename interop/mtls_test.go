@@ -27,6 +27,8 @@ type cards struct {
 	resumed     credential // revoked too; for the resumed connection
 	list        string     // the CRL that names these two
 	bad         []badCard
+	strange     credential // of the unknown CA too; shown in strict mode alone
+	stranger    *authority
 	ocspGood    credential
 	ocspRevoked credential
 	ocspSilent  credential
@@ -53,7 +55,8 @@ func newCards(t *testing.T) *cards {
 	c.ecCard = c.ec.issue("student", "student", "client")
 	c.adminCard = c.ec.issue("root", "root", "client")
 	c.upnCard = c.ec.issue("upn", "whoever", "upn")
-	c.own = stranger.credential
+	c.own, c.stranger = stranger.credential, stranger
+	c.strange = stranger.issue("strange", "student", "client")
 	c.revoked = c.ec.issue("revoked", "student", "client")
 	c.resumed = c.ec.issue("resumed", "student", "client")
 	c.ec.revoke(c.revoked)
@@ -103,12 +106,17 @@ func TestClientCertificates(t *testing.T) {
 		w := newWorld(t)
 		device := w.sim("--slots", "4")
 		g := w.gateway(device.target())
-		w.write(g.config, w.read(g.config)+fmt.Sprintf(certificateListener, "targets"))
+		other := fmt.Sprintf("  - name: bmc2\n    url: https://127.0.0.1:%d\n    user: root\n    password_file: %s\n", freePort(t), device.pwFile)
+		w.write(g.config, w.read(g.config)+other+fmt.Sprintf(certificateListener, "targets"))
 		g.up(w)
 		k := byCommand{w, g.data, "target:bmc1"}
 		d := &door{endpoint: g.endpoint, keeper: k, device: simulator, way: "gateway", w: w, log: g.log}
 		c.try(t, d)
 		c.tryCommands(t, d, k)
+		// A CA that counts at the other target does not count here.
+		k.set(t, "--client-certificates", "on")
+		k.must(t, "ca", "add", c.stranger.cert, "--listener", "target:bmc2")
+		d.visitor(t, c.strange).wants(t, "a CA of another listener", visit{status: http.StatusUnauthorized})
 		checkOneLogin(t, device)
 	})
 	t.Run("simulator", func(t *testing.T) {
@@ -278,7 +286,7 @@ func (c *cards) tryCommands(t *testing.T, d *door, k byCommand) {
 			d.caused(t, badCard{"no UPN", c.ecCard, "does not name one account"}))
 	})
 	d.record(t, "curl", "client certificates judged by `openssl ocsp`, an answer required: good, revoked, no responder", func(t *testing.T, d *door) error {
-		if _, err := d.addCA(t, c.asked.cert, "--ocsp", "required"); err != nil {
+		if _, err := d.addCA(t, c.asked.cert, "--ocsp", "required", "--listener", k.listener); err != nil {
 			return err
 		}
 		return errors.Join(d.curls(t, "good", c.ocspGood, "200"), d.curls(t, "revoked", c.ocspRevoked, "401"),
@@ -303,8 +311,26 @@ func (c *cards) tryCommands(t *testing.T, d *door, k byCommand) {
 	// Strict: nobody without a good one gets through the handshake.
 	k.set(t, "--client-certificates", "required")
 	d.strict(t, c)
+	k.refusedHandshake(t, d.visitor(t, c.strange), c.strange)
 	k.set(t, "--client-certificates", "off")
 	d.noneIsAsked(t, c.ecCard)
+}
+
+// refusedHandshake wants a record of a handshake that was refused: who came from
+// where, with which certificate.
+func (k byCommand) refusedHandshake(t *testing.T, v *visitor, c credential) {
+	t.Helper()
+	v.wantsNoHandshake(t, "strict, for the record")
+	out := k.must(t, "audit", "show", "--event", "attempt", "--output", "json")
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, c.fingerprint(t)) {
+			if !strings.Contains(line, `"source":"127.0.0.1"`) || !strings.Contains(line, `"outcome":"refused"`) {
+				t.Errorf("the record of a refused handshake: %s", line)
+			}
+			return
+		}
+	}
+	t.Errorf("a refused handshake is not recorded: %s", out)
 }
 
 // idOf finds a CA by its name.
