@@ -206,6 +206,8 @@ func deviceFault(err error, t client.Target) error {
 		switch {
 		case le.Outcome == auth.Unknown && le.Status/100 == 2:
 			return hinted(err, "the device says yes and gives no session: --auth basic does without one, where the device takes it")
+		case le.Outcome == auth.Unknown && le.Status == 0:
+			return hinted(err, "the device may have made a session: it is remembered, and the next login looks for it")
 		case le.Full:
 			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" --auth basic shows who has them, where it takes HTTP Basic")
 		case le.Outcome == auth.Refused:

@@ -295,7 +295,9 @@ func trials() (all []trial) {
 		transport: outcome{reads: "200 200 200 403", close: "status 403 Forbidden"}, command: outcome{reads: "200 200 200 403", close: mayHold}})
 	add(both("reset-answer=2", outcome{reads: "200 ! 200 !", says: "connection reset by peer"}))
 	add(both("reset-answer=1", outcome{reads: "!", says: "connection reset by peer"}))
-	add(both("endless-headers", fails("headers")))
+	endless := both("endless-headers", fails("headers"))
+	endless.times = 1 // 10 MiB each
+	add(endless)
 	add(trial{faults: "redirect-loop", transport: fails("stopped after 10 redirects"), command: outcome{reads: "307"}})
 	add(trial{faults: "redirect-away", transport: fails("not the device that this transport logs in to"), command: outcome{reads: "307"}})
 	return all
@@ -312,6 +314,14 @@ func TestFaults(t *testing.T) {
 			tried[name] = true
 		}
 		name := strings.NewReplacer(" ", "+").Replace(c.faults)
+		switch {
+		case c.full:
+			name = "full+" + name
+		case c.cfg.Latency.Login > 0:
+			name = "slow login"
+		case name == "":
+			name = "none"
+		}
 		t.Run("transport/"+name, func(t *testing.T) { t.Parallel(); c.run(t, c.transport, (*hostile).transport) })
 		t.Run("command/"+name, func(t *testing.T) { t.Parallel(); c.run(t, c.command, (*hostile).command) })
 	}
