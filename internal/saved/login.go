@@ -57,11 +57,13 @@ func (a Attempt) Doubtful() bool {
 }
 
 // A Mark knows a password again and does not tell it: a hash that is slow on
-// purpose, since whoever reads the file may have all the time there is.
+// purpose. Whoever reads the file has the tokens in it, and a password that is
+// wrong; the hash is against his guessing the right one from it.
 type Mark struct{ salt, hash []byte }
 
-// Of PBKDF2-HMAC-SHA-256 (OWASP, Password Storage, 2023: 600,000).
-const markRounds = 600_000
+// Rounds of PBKDF2-HMAC-SHA-256, some 40 ms: every command that meets a refusal
+// spends them while others wait for it.
+const markRounds = 100_000
 
 // MarkOf makes the mark of a password. It takes a part of a second.
 func MarkOf(password auth.Secret) Mark {
