@@ -56,14 +56,34 @@ func (f face) dress(body []byte, tag string) ([]byte, string) {
 	}
 	shown := f.tag(tag)
 	if shown != "" {
-		if o, err := topLevel(body); err == nil {
-			body = set(body, o, "@odata.etag", encode(shown))
-		}
+		body = withTag(body, encode(shown))
 	}
 	if f.profile.Slash == SlashAsWritten {
 		return body, shown
 	}
 	return f.appendLinks(make([]byte, 0, len(body)+len(body)/8), wholeValue(body)), shown
+}
+
+// withTag puts a tag into a resource, in the place of the one that is there or
+// before its URI, where HPE's have it.
+func withTag(body, tag []byte) []byte {
+	const name = `"@odata.etag"`
+	v := wholeValue(body)
+	out := append(make([]byte, 0, len(body)+len(tag)+len(name)), '{')
+	placed := lookUp(v, "@odata.etag") != nil
+	for key, value := range membersOf(v) {
+		switch {
+		case string(key) == name:
+			value = tag
+		case string(key) == `"@odata.id"` && !placed:
+			out, placed = appendMember(out, []byte(name), tag), true
+		}
+		out = appendMember(out, key, value)
+	}
+	if !placed {
+		out = appendMember(out, []byte(name), tag)
+	}
+	return append(out, '}')
 }
 
 // appendLinks appends a value with the URIs of resources in it ending as the

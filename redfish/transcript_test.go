@@ -13,7 +13,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +31,7 @@ const tokenInFile = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
 
 // A script is what a Device does in one transcript.
 type script struct {
+	profile string
 	prepare func(*memory)
 	run     func(ctx context.Context, d *redfish.Device) error
 }
@@ -82,6 +85,10 @@ var scripts = map[string]script{
 		}
 		return nil
 	}},
+	"ilo":         {profile: "ilo", run: hpeSession},
+	"ilo-refused": {profile: "ilo", run: hpeRefused(400)},
+	"rmc":         {profile: "rmc", run: hpeSession},
+	"rmc-refused": {profile: "rmc", run: hpeRefused(401)},
 	"full": {prepare: func(m *memory) { m.limit = 0 }, run: func(ctx context.Context, d *redfish.Device) error {
 		_, err := d.Login(ctx, credentialOf("oper"), auth.LoginOptions{})
 		var le *auth.LoginError
@@ -92,15 +99,58 @@ var scripts = map[string]script{
 	}},
 }
 
+func hpeSession(ctx context.Context, d *redfish.Device) error {
+	l, err := d.Login(ctx, credentialOf("oper"), auth.LoginOptions{})
+	if err != nil {
+		return err
+	}
+	if err := d.Touch(ctx, l); err != nil {
+		return err
+	}
+	listed, err := d.List(ctx, l)
+	if err != nil || len(listed) != 1 || listed[0].Account != "oper" {
+		return fmt.Errorf("list %+v: %w", listed, err)
+	}
+	if err := d.Logout(ctx, l); err != nil {
+		return err
+	}
+	if err := d.Touch(ctx, l); !errors.Is(err, auth.ErrNoSession) {
+		return fmt.Errorf("touch after logout: %v", err)
+	}
+	return nil
+}
+
+func hpeRefused(status int) func(context.Context, *redfish.Device) error {
+	return func(ctx context.Context, d *redfish.Device) error {
+		_, err := d.Login(ctx, auth.Credential{Account: "oper", Password: auth.NewSecret("wrong")}, auth.LoginOptions{})
+		var le *auth.LoginError
+		if !errors.As(err, &le) || le.Outcome != auth.Refused || le.Status != status {
+			return fmt.Errorf("%v", err)
+		}
+		return nil
+	}
+}
+
 func credentialOf(name auth.AccountName) auth.Credential {
 	return auth.Credential{Account: name, Password: auth.NewSecret(password)}
 }
 
 // server is a Handler whose tokens read as tokenInFile.
 type server struct {
-	h     http.Handler
-	token string
+	h       http.Handler
+	profile string
+	token   string
+	id      string // of the session, where it is drawn
 }
+
+// ids are those that the profiles draw: name, time and a random part.
+var ids = regexp.MustCompile(`oper[0-9a-f]{17,}`)
+
+// tagsInFile stand for the entity tags, which are of the ids, too.
+var tagsInFile = map[string]string{"ilo": `W/"21064D3B"`, "rmc": `"bb8be42aa0b43c2c9c9a9499c299e3aa"`}
+
+// idsInFile stand for them.
+var idsInFile = map[string]string{"ilo": "oper0000000063bc4f87659ddce4", "rmc": "operbe3ce14106fb4d02a0880b886ea9a6d5"}
 
 func newServer(t *testing.T, s script) *server {
 	t.Helper()
@@ -108,13 +158,24 @@ func newServer(t *testing.T, s script) *server {
 	if s.prepare != nil {
 		s.prepare(m)
 	}
-	h, err := redfish.New(redfish.Config{Authority: m, Listener: listener, Next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	cfg := redfish.Config{Authority: m, Listener: listener, Next: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		io.WriteString(w, "{}")
-	})})
+	})}
+	var err error
+	if cfg.Profile, err = redfish.FindProfile(s.profile); err != nil {
+		t.Fatal(err)
+	}
+	if s.profile == "ilo" {
+		cfg.Open = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			redfish.ServeResource(w, r, "GET, HEAD", []byte(iloRoot), "")
+		})
+	}
+	cfg.Now = func() time.Time { return clock }
+	h, err := redfish.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &server{h: h}
+	return &server{h: h, profile: s.profile}
 }
 
 // exchange answers one request, both as they stand in a transcript.
@@ -122,6 +183,9 @@ func (s *server) exchange(t *testing.T, request string) string {
 	t.Helper()
 	if s.token != "" {
 		request = strings.ReplaceAll(request, tokenInFile, s.token)
+	}
+	if s.id != "" {
+		request = strings.ReplaceAll(request, idsInFile[s.profile], s.id)
 	}
 	head, body, _ := strings.Cut(request, "\n\n")
 	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body)))
@@ -134,19 +198,40 @@ func (s *server) exchange(t *testing.T, request string) string {
 	if token := w.Header().Get("X-Auth-Token"); token != "" {
 		s.token = token
 	}
-	var out strings.Builder
-	fmt.Fprintf(&out, "HTTP/1.1 %d %s\n", w.Code, http.StatusText(w.Code))
-	for _, k := range sortedKeys(w.Header()) {
-		for _, v := range w.Header()[k] {
-			fmt.Fprintf(&out, "%s: %s\n", k, v)
+	head, body = s.masked(w)
+	return fmt.Sprintf("HTTP/1.1 %d %s\n%s\n%s", w.Code, http.StatusText(w.Code), head, body)
+}
+
+// masked returns an answer with what is drawn replaced by what stands in the file.
+func (s *server) masked(w *httptest.ResponseRecorder) (head, body string) {
+	body = w.Body.String()
+	swap := []string{}
+	if id := ids.FindString(w.Header().Get("Location") + body); id != "" && idsInFile[s.profile] != "" {
+		s.id = id
+	}
+	if s.id != "" {
+		swap = append(swap, s.id, idsInFile[s.profile])
+		if tag := w.Header()["ETag"]; len(tag) > 0 {
+			swap = append(swap, tag[0], tagsInFile[s.profile], quoted(tag[0]), quoted(tagsInFile[s.profile]))
 		}
 	}
-	out.WriteString("\n" + w.Body.String())
-	if s.token == "" {
-		return out.String()
+	if s.token != "" {
+		swap = append(swap, s.token, tokenInFile)
 	}
-	return strings.ReplaceAll(out.String(), s.token, tokenInFile)
+	mask := strings.NewReplacer(swap...)
+	body = mask.Replace(body)
+	if w.Header().Get("Content-Length") != "" && w.Body.Len() > 0 {
+		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	for _, k := range sortedKeys(w.Header()) {
+		for _, v := range w.Header()[k] {
+			head += k + ": " + mask.Replace(v) + "\n"
+		}
+	}
+	return head, body
 }
+
+func quoted(tag string) string { return strings.ReplaceAll(tag, `"`, `\"`) }
 
 func sortedKeys(h http.Header) []string {
 	keys := make([]string, 0, len(h))
