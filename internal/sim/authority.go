@@ -70,10 +70,13 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	}
 	a.logins.Threshold, a.logins.Duration, a.logins.ResetAfter = cfg.Lockout, cfg.LockoutFor, 0
 	if cfg.isILO() {
-		a.ilo = ilo{settings: hpe.FirstSettings(!cfg.NoLicence, a.now()), fetch: cfg.Fetch}
+		a.ilo = ilo{is: true, settings: hpe.FirstSettings(!cfg.NoLicence, a.now()), fetch: cfg.Fetch}
 	}
 	for _, n := range cfg.accounts() {
 		a.add(n, false)
+	}
+	if cfg.isILO() { // the one that comes with the device
+		a.accounts[0].ten = new(hpe.Privileges(hpe.AllPrivileges))
 	}
 	return a, a.trustIn(cfg)
 }
@@ -122,7 +125,7 @@ func (a *authority) open(k *known, try auth.Attempt) *session {
 	now := a.now()
 	s := &session{
 		Session: auth.Session{
-			ID: a.newID(try.SessionID), Listener: try.Listener, Source: try.Source, Context: try.Context,
+			ID: a.newID(k, try), Listener: try.Listener, Source: try.Source, Context: try.Context,
 			Kind: try.Kind, InitialRole: k.Role, Created: now, LastUsed: now,
 		},
 		owner: k,
@@ -156,7 +159,13 @@ func (a *authority) principal(k *known, session string) auth.Principal {
 	}
 }
 
-func (a *authority) newID(wanted string) string {
+// newID returns the id that the attempt asks for, or another one where that is
+// taken; a.mu is held.
+func (a *authority) newID(k *known, try auth.Attempt) string {
+	wanted := try.SessionID
+	if try.NewSessionID != nil {
+		wanted = try.NewSessionID(k.Name)
+	}
 	if a.faults.idReuse {
 		for n := 1; ; n++ {
 			if id := strconv.Itoa(n); a.byID[id] == nil {
@@ -176,7 +185,7 @@ func (a *authority) newID(wanted string) string {
 // and takes no slot.
 func (a *authority) Check(ctx context.Context, try auth.Attempt) (auth.Principal, error) {
 	if try.Kind == auth.Certificate {
-		return a.certified(ctx, try.Chain)
+		return a.byCertificate(ctx, try)
 	}
 	noteFrom(ctx).user = string(try.Account)
 	a.mu.Lock()

@@ -22,7 +22,9 @@ type ServerCertificates interface {
 
 // trustIn makes the part that judges certificates, with the CAs of the Config.
 func (a *authority) trustIn(cfg Config) (err error) {
-	if a.trust, err = trust.New(trust.Config{Store: &trust.MemoryStore{Account: a.nameOf}, Now: cfg.clock, Log: cfg.Log}); err != nil {
+	if a.trust, err = trust.New(trust.Config{
+		Store: &trust.MemoryStore{Account: a.nameOf}, Fetch: cfg.Fetch, Responder: a.responder, Now: cfg.clock, Log: cfg.Log,
+	}); err != nil {
 		return err
 	}
 	for i, text := range cfg.ClientCAs {

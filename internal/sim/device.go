@@ -72,7 +72,7 @@ func (d *Device) compose() (*redfish.Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		next, cfg.SetSessions = own, desk.setSessions
+		next, cfg.SetSessions, cfg.HPEPrivileges = own, desk.setSessions, d.auth.hpePrivileges
 	case d.store.tree.living:
 		desk := newDesk(d.auth, d.cfg.ServerCertificates)
 		administered, err := service.New(service.Config{

@@ -27,7 +27,8 @@ func kindOf(method, path string) kind {
 	switch {
 	case reads && path == rootPath+"/":
 		return kindRoot
-	case method == http.MethodPost && (path == sessionsPath || path == sessionsPath+"/Members"):
+	case method == http.MethodPost && (path == sessionsPath || path == sessionsPath+"/Members"),
+		method == http.MethodGet && path == certificatePage:
 		return kindLogin
 	case method == http.MethodDelete && within(path, sessionsPath):
 		return kindLogout
@@ -55,7 +56,7 @@ func (l Latency) of(k kind) time.Duration {
 // any more is made all the same, and takes its slot until it expires.
 func (d *Device) answer(w http.ResponseWriter, r *http.Request) {
 	inside := d.inward(r)
-	path, err := redfish.Canonical(inside.URL.EscapedPath())
+	path, err := d.cfg.Profile.Path(inside.URL.EscapedPath())
 	if err != nil {
 		path = ""
 	}
@@ -103,6 +104,8 @@ func (d *Device) route(w http.ResponseWriter, r *http.Request, k kind, path stri
 		w.Header().Set("Content-Type", "text/html")
 		w.WriteHeader(http.StatusInternalServerError)
 		io.WriteString(w, htmlPage(http.StatusInternalServerError))
+	case d.cfg.isILO() && !d.admits(r, path):
+		d.shutOut(w, r)
 	default:
 		d.inner.ServeHTTP(w, r)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/service/hpe"
 	"github.com/postern/postern/internal/trust"
+	"github.com/postern/postern/redfish"
 )
 
 // The names of the profiles whose devices have more than the generic one.
@@ -27,15 +29,29 @@ func (c *Config) isILO() bool { return c.Profile.Generation != 0 }
 
 // An ilo is what an iLO has besides accounts and sessions; a.mu guards it.
 type ilo struct {
+	is       bool // the device is one; not changed
 	settings hpe.Settings
-	fetch    trust.FetchFunc
+	fetch    trust.FetchFunc // not changed
 }
+
+// certificatePage is where a client with a certificate logs in to an iLO.
+const certificatePage = "/html/login_cert.html"
 
 // An office is where the iLO's own resources keep what they show. It adds no
 // state to that of the authority. Safe for concurrent use.
 type office struct{ *desk }
 
 var _ hpe.Office = office{}
+
+// hpePrivileges are what a session shows of its account's privileges.
+func (a *authority) hpePrivileges(p auth.Principal) redfish.HPEPrivileges {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if k := a.find(p.Account); k != nil {
+		return a.ownPrivileges(k).Wire()
+	}
+	return redfish.HPEPrivilegesOf(p.Privileges)
+}
 
 // People returns all accounts, by number.
 func (o office) People(context.Context) ([]hpe.Person, error) {
@@ -66,7 +82,7 @@ func (a *authority) ownPrivileges(k *known) hpe.Privileges {
 	if k.ten != nil {
 		return *k.ten
 	}
-	return hpe.Of(k.Role, a.privilegesOf(k.Role))
+	return hpe.Of(a.privilegesOf(k.Role))
 }
 
 // SetPerson changes what an iLO knows of an account besides.
@@ -174,6 +190,20 @@ func (o office) Restart(context.Context) { o.drop() }
 // Clock is the device's.
 func (o office) Clock() time.Time { return o.now() }
 
+// byCertificate is Check for a client certificate.
+func (a *authority) byCertificate(ctx context.Context, try auth.Attempt) (auth.Principal, error) {
+	if !a.ilo.is {
+		return a.certified(ctx, try.Chain)
+	}
+	k, err := a.certificateLogin(ctx, try)
+	if err != nil {
+		return auth.Principal{}, fmt.Errorf("sim: %w: %w", auth.ErrBadCredentials, err)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.principal(k, ""), nil
+}
+
 // certificateLogin finds the account that a certificate is mapped to. The checks
 // come in the order of the dossier: what the peer lacks is told last.
 func (a *authority) certificateLogin(ctx context.Context, try auth.Attempt) (*known, error) {
@@ -240,4 +270,34 @@ func (d *Device) hpeConfig(desk *desk, next http.Handler) hpe.Config {
 		Name: d.cfg.Name, UUID: d.uuid("manager"), Types: d.store.tree.wholeTypes(), Children: behind,
 		RefuseLicences: d.faults.badLicence, Next: next, Log: d.cfg.Log,
 	}
+}
+
+// responder is the OCSP responder that somebody has set; "" for none.
+func (a *authority) responder(string) string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ilo.settings.OCSPURI
+}
+
+// admits reports whether a request is to be answered where nobody comes in
+// without a good certificate. The root is: HPE's clients read it before they
+// show theirs (observed: ilorest 7.4).
+func (d *Device) admits(r *http.Request, path string) bool {
+	d.auth.mu.Lock()
+	set := d.auth.ilo.settings
+	d.auth.mu.Unlock()
+	if !set.CertificateLogin || !set.StrictCertificate || path == rootPath+"/" || path == versionsPath {
+		return true
+	}
+	if r.TLS == nil || len(r.TLS.PeerCertificates) == 0 {
+		return false
+	}
+	return d.auth.judge(r.Context(), auth.Attempt{Kind: auth.Certificate, Chain: r.TLS.PeerCertificates}) == nil
+}
+
+// shutOut answers whoever shows no good certificate where nobody comes in
+// without one.
+func (d *Device) shutOut(w http.ResponseWriter, r *http.Request) {
+	d.cfg.Log.LogAttrs(r.Context(), slog.LevelInfo, "request without a good client certificate refused", slog.String("peer", r.RemoteAddr))
+	d.cfg.Profile.Refuse(w, r, auth.ErrNoSession)
 }

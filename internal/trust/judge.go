@@ -40,7 +40,7 @@ func (s *Service) Judge(ctx context.Context, listener string, chain []*x509.Cert
 		checkTime(v.Leaf, now), checkKey(v.Leaf, minRSA), checkSignature(v.Leaf), checkClient(v.Leaf)); err != nil {
 		return v, err
 	}
-	in := s.set.Load().view(listener, s.c.Family(listener))
+	in := s.set.Load().view(listener, s.c.Family(listener)).asking(s.c.Responder(listener))
 	paths, err := in.paths(chain, minRSA, now)
 	if err != nil {
 		return v, err
@@ -203,8 +203,12 @@ func (s *Service) revocation(ctx context.Context, in *view, c, issuer *x509.Cert
 		return time.Time{}, fmt.Errorf("%w: %s is in the list of %s", ErrRevoked, describe(c), describe(issuer))
 	}
 	var until time.Time
-	if a.ca.OCSP != OCSPOff {
-		status, t, err := s.ocsp.ask(ctx, c, issuer, a.ca.OCSPURL, now)
+	mode, url := a.ca.OCSP, a.ca.OCSPURL
+	if in.responder != "" {
+		mode, url = OCSPRequired, in.responder
+	}
+	if mode != OCSPOff {
+		status, t, err := s.ocsp.ask(ctx, c, issuer, url, now)
 		switch {
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
@@ -214,7 +218,7 @@ func (s *Service) revocation(ctx context.Context, in *view, c, issuer *x509.Cert
 			return time.Time{}, fmt.Errorf("%w: %s, says the OCSP responder", ErrRevoked, describe(c))
 		case status == ocspUnknown:
 			return time.Time{}, fmt.Errorf("%w: the OCSP responder does not know %s", ErrRevocationUnknown, describe(c))
-		case a.ca.OCSP == OCSPRequired:
+		case mode == OCSPRequired:
 			return time.Time{}, fmt.Errorf("%w: no OCSP answer for %s: %v", ErrRevocationUnknown, describe(c), err)
 		}
 		until = t // ask again then

@@ -28,6 +28,9 @@ type Config struct {
 	// MinRSA is how many bits an RSA key must have at a listener; nil, or fewer
 	// than the constant MinRSA, means that.
 	MinRSA func(listener string) int
+	// Responder tells the OCSP responder that must be asked at a listener, whatever
+	// the CAs say; "" = none. nil means none at all.
+	Responder func(listener string) string
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Log is told of CRLs that could not be refreshed; nil means silence.
@@ -40,6 +43,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MinRSA == nil {
 		c.MinRSA = func(string) int { return MinRSA }
+	}
+	if c.Responder == nil {
+		c.Responder = func(string) string { return "" }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -130,6 +130,18 @@ func (c *CA) counts(listener, family string) bool {
 type view struct {
 	all  []*authority // those for this listener alone first
 	pool *x509.CertPool
+	// responder is the OCSP responder that must be asked; "" = as the CAs say.
+	responder string
+}
+
+// asking is v with a responder that must be asked.
+func (v *view) asking(responder string) *view {
+	if responder == "" {
+		return v
+	}
+	w := *v
+	w.responder = responder
+	return &w
 }
 
 func (s *set) view(listener, family string) *view {

@@ -55,7 +55,7 @@ func (s *Service) account(c *call) (any, error) {
 		"PasswordChangeRequired": p.MustChangePassword, "Enabled": p.Enabled,
 		"Links": object{"Role": ref(rolesURI + "/" + string(p.Privileges.Role()) + "/")},
 		"Oem": oem(oemAccount, object{
-			"LoginName": p.LoginName, "Privileges": p.Privileges.object(), "ServiceAccount": false,
+			"LoginName": p.LoginName, "Privileges": p.Privileges.Wire(), "ServiceAccount": false,
 		}),
 	}), nil
 }
@@ -102,8 +102,8 @@ func readWish(b *rf.Body) wish {
 }
 
 func readPrivileges(b *rf.Body) (set, clear Privileges) {
-	for i, name := range privilegeNames {
-		if on := b.Bool(name); on != nil {
+	for i, row := range privileges {
+		if on := b.Bool(row.name); on != nil {
 			if *on {
 				set |= 1 << i
 			} else {
@@ -128,7 +128,7 @@ func goodName(name string) bool {
 // privilege by itself (HPE, "Managing users").
 func (w wish) privileges(has Privileges) Privileges {
 	if w.role != nil {
-		has = Of(auth.Role(*w.role), 0)
+		has = OfRole(auth.Role(*w.role))
 	}
 	return has&^w.clear | w.set
 }
@@ -146,22 +146,22 @@ func (s *Service) createAccount(c *call) error {
 	if err := s.checkPassword(c, *w.password); err != nil {
 		return err
 	}
-	privileges := w.privileges(0)
+	grants := w.privileges(0)
 	if w.role == nil && w.set == 0 {
-		privileges = readOnlyPrivileges
+		grants = LoginPriv
 	}
-	if err := s.mayGrant(c, privileges); err != nil {
+	if err := s.mayGrant(c, grants); err != nil {
 		return err
 	}
 	name := auth.AccountName(*w.name)
 	_, err = s.cfg.Desk.CreateAccount(c.r.Context(), admin.NewAccount{
-		Name: name, Role: privileges.Role(), Password: *w.password,
+		Name: name, Role: grants.Role(), Password: *w.password,
 		Disabled: w.enabled != nil && !*w.enabled, MustChangePassword: deref(w.must),
 	})
 	if err != nil {
 		return s.accountFault(c, err)
 	}
-	if err := s.cfg.Office.SetPerson(c.r.Context(), name, PersonChange{LoginName: new(cmp.Or(deref(w.loginName), *w.name)), Privileges: &privileges}); err != nil {
+	if err := s.cfg.Office.SetPerson(c.r.Context(), name, PersonChange{LoginName: new(cmp.Or(deref(w.loginName), *w.name)), Privileges: &grants}); err != nil {
 		return fault(err, c.path)
 	}
 	p, err := s.named(c, name)
@@ -172,8 +172,8 @@ func (s *Service) createAccount(c *call) error {
 }
 
 // mayGrant: who lacks the privilege to recover the system cannot give it.
-func (s *Service) mayGrant(c *call, privileges Privileges) error {
-	if !privileges.Has(SystemRecoveryConfigPriv) {
+func (s *Service) mayGrant(c *call, grants Privileges) error {
+	if !grants.Has(SystemRecoveryConfigPriv) {
 		return nil
 	}
 	return s.may(c, SystemRecoveryConfigPriv)
@@ -211,18 +211,18 @@ func (s *Service) patchAccount(c *call) error {
 			return err
 		}
 	}
-	privileges := w.privileges(p.Privileges)
-	if privileges&^p.Privileges != 0 {
-		if err := s.mayGrant(c, privileges&^p.Privileges); err != nil {
+	grants := w.privileges(p.Privileges)
+	if grants&^p.Privileges != 0 {
+		if err := s.mayGrant(c, grants&^p.Privileges); err != nil {
 			return err
 		}
 	}
-	return s.changeAccount(c, p, w, privileges)
+	return s.changeAccount(c, p, w, grants)
 }
 
-func (s *Service) changeAccount(c *call, p Person, w wish, privileges Privileges) error {
+func (s *Service) changeAccount(c *call, p Person, w wish, grants Privileges) error {
 	change := admin.AccountChange{Password: w.password, Enabled: w.enabled, MustChangePassword: w.must}
-	if role := privileges.Role(); role != p.Role {
+	if role := grants.Role(); role != p.Role {
 		change.Role = &role
 	}
 	if change != (admin.AccountChange{}) {
@@ -231,8 +231,8 @@ func (s *Service) changeAccount(c *call, p Person, w wish, privileges Privileges
 		}
 	}
 	more := PersonChange{LoginName: w.loginName}
-	if privileges != p.Privileges {
-		more.Privileges = &privileges
+	if grants != p.Privileges {
+		more.Privileges = &grants
 	}
 	if more != (PersonChange{}) {
 		if err := s.cfg.Office.SetPerson(c.r.Context(), p.Name, more); err != nil {

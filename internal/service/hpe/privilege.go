@@ -2,6 +2,7 @@ package hpe
 
 import (
 	"github.com/postern/postern/auth"
+	rf "github.com/postern/postern/redfish"
 )
 
 // Privileges are the ten of an iLO account (HPE, "Managing users", table of
@@ -20,87 +21,59 @@ const (
 	HostBIOSConfigPriv
 	HostStorageConfigPriv
 	SystemRecoveryConfigPriv
+
+	AllPrivileges = 1<<iota - 1
 )
 
-var privilegeNames = [...]string{
-	"LoginPriv", "RemoteConsolePriv", "UserConfigPriv", "iLOConfigPriv", "VirtualMediaPriv", "VirtualPowerAndResetPriv",
-	"HostNICConfigPriv", "HostBIOSConfigPriv", "HostStorageConfigPriv", "SystemRecoveryConfigPriv",
+// privileges are their names, and where they stand in the wire form.
+var privileges = [...]struct {
+	name string
+	in   func(*rf.HPEPrivileges) *bool
+}{
+	{"LoginPriv", func(w *rf.HPEPrivileges) *bool { return &w.LoginPriv }},
+	{"RemoteConsolePriv", func(w *rf.HPEPrivileges) *bool { return &w.RemoteConsolePriv }},
+	{"UserConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.UserConfigPriv }},
+	{"iLOConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.ILOConfigPriv }},
+	{"VirtualMediaPriv", func(w *rf.HPEPrivileges) *bool { return &w.VirtualMediaPriv }},
+	{"VirtualPowerAndResetPriv", func(w *rf.HPEPrivileges) *bool { return &w.VirtualPowerAndResetPriv }},
+	{"HostNICConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.HostNICConfigPriv }},
+	{"HostBIOSConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.HostBIOSConfigPriv }},
+	{"HostStorageConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.HostStorageConfigPriv }},
+	{"SystemRecoveryConfigPriv", func(w *rf.HPEPrivileges) *bool { return &w.SystemRecoveryConfigPriv }},
 }
 
-// What the roles give; SystemRecoveryConfigPriv is given by itself alone.
-const (
-	readOnlyPrivileges      = LoginPriv
-	operatorPrivileges      = LoginPriv | RemoteConsolePriv | VirtualMediaPriv | VirtualPowerAndResetPriv | hostPrivileges
-	administratorPrivileges = operatorPrivileges | UserConfigPriv | ILOConfigPriv
-
-	hostPrivileges = HostNICConfigPriv | HostBIOSConfigPriv | HostStorageConfigPriv
-)
-
-// Of returns what a role gives on an iLO; of one that is not predefined what
-// comes nearest to its standard privileges.
-func Of(role auth.Role, standard auth.Privileges) Privileges {
-	switch role {
-	case auth.Administrator:
-		return administratorPrivileges
-	case auth.Operator:
-		return operatorPrivileges
-	case auth.ReadOnly:
-		return readOnlyPrivileges
-	}
+// Of returns what standard privileges are on an iLO.
+func Of(standard auth.Privileges) Privileges {
+	w := rf.HPEPrivilegesOf(standard)
 	var p Privileges
-	for _, row := range standardTable {
-		if standard.Has(row.standard) {
-			p |= row.own
+	for i, row := range privileges {
+		if *row.in(&w) {
+			p |= 1 << i
 		}
 	}
 	return p
 }
 
-// standardTable says which standard privilege lets in what an iLO's own does.
-var standardTable = []struct {
-	standard auth.Privileges
-	own      Privileges
-}{
-	{auth.MayLogIn, LoginPriv},
-	{auth.ConfigureUsers, UserConfigPriv},
-	{auth.ConfigureManager, ILOConfigPriv},
-	{auth.ConfigureComponents, operatorPrivileges &^ LoginPriv},
+// OfRole returns what a predefined role gives; nothing for another one.
+func OfRole(r auth.Role) Privileges {
+	standard, _ := auth.PredefinedPrivileges(r)
+	return Of(standard)
+}
+
+// Wire returns their wire form.
+func (p Privileges) Wire() rf.HPEPrivileges {
+	var w rf.HPEPrivileges
+	for i, row := range privileges {
+		*row.in(&w) = p.Has(1 << i)
+	}
+	return w
 }
 
 // Standard returns the privileges in the words of DMTF's model.
-func (p Privileges) Standard() auth.Privileges {
-	if p&LoginPriv == 0 {
-		return 0
-	}
-	s := auth.ConfigureSelf
-	for _, row := range standardTable {
-		if p&row.own != 0 {
-			s |= row.standard
-		}
-	}
-	return s
-}
+func (p Privileges) Standard() auth.Privileges { return p.Wire().Privileges() }
 
-// Role is the one that an account with these privileges is said to have (HPE,
-// "Managing users").
-func (p Privileges) Role() auth.Role {
-	switch {
-	case p&(ILOConfigPriv|UserConfigPriv|SystemRecoveryConfigPriv) != 0:
-		return auth.Administrator
-	case p&^LoginPriv == 0:
-		return auth.ReadOnly
-	}
-	return auth.Operator
-}
+// Role is the one that an account with these privileges is said to have.
+func (p Privileges) Role() auth.Role { return p.Wire().Role() }
 
 // Has reports whether p holds all of q.
 func (p Privileges) Has(q Privileges) bool { return p&q == q }
-
-// object is the wire form: each name with whether it is held.
-func (p Privileges) object() object {
-	o := object{}
-	for i, name := range privilegeNames {
-		o[name] = p&(1<<i) != 0
-	}
-	return o
-}

@@ -30,9 +30,9 @@ func (s *Service) role(c *call) (any, error) {
 		}
 		standard, _ := auth.PredefinedPrivileges(r)
 		own := []string{}
-		for i, name := range privilegeNames {
-			if Of(r, standard)&(1<<i) != 0 {
-				own = append(own, name)
+		for i, row := range privileges {
+			if Of(standard).Has(1 << i) {
+				own = append(own, row.name)
 			}
 		}
 		return resource(rolesURI+"/"+string(r)+"/", roleType, string(r), "User Role", object{

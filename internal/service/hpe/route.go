@@ -162,7 +162,7 @@ func (s *Service) privileges(c *call) (Privileges, error) {
 	}
 	i := slices.IndexFunc(people, func(p Person) bool { return p.Name == c.by.Account })
 	if i < 0 || c.by.Account == "" { // the caller is no account here, or nobody
-		return Of(c.by.Role, c.by.Privileges), nil
+		return Of(c.by.Privileges), nil
 	}
 	return people[i].Privileges, nil
 }
