@@ -323,3 +323,33 @@ func TestCertJava(t *testing.T) {
 		t.Errorf("trust.p12: %+v", got)
 	}
 }
+
+// What we make is a login: curl with the PKCS#12 file, and with the PEM and its
+// encrypted key.
+func TestCertLogin(t *testing.T) {
+	t.Parallel()
+	curl := tool(t, "curl")
+	b := newBench(t)
+	b.postern("self-signed", "ca.key", "--new-key", "p256", "--for", "ca", "--cn", "Lab CA", "--out", "ca.pem")
+	b.postern("csr", "root.key", "--new-key", "rsa2048", "--passphrase-env", "FILE_PASS", "--cn", "root", "--out", "root.csr")
+	b.postern("sign", "root.csr", "--ca", "ca.pem", "--ca-key", "ca.key", "--out", "root.pem")
+	for name, flags := range map[string][]string{"root": nil, "legacy": {"--legacy"}} {
+		b.postern(append([]string{"p12", name + ".p12", "--cert", "root.pem", "--key", "root.key", "--passphrase-env", "FILE_PASS", "--password-env", "FILE_PASS"}, flags...)...)
+	}
+	d := newWorld(t).sim("--client-ca", filepath.Join(b.dir, "ca.pem"))
+	for want, ways := range map[string][][]string{
+		"200": {
+			{"--cert-type", "P12", "--cert", "root.p12:" + filePass},
+			{"--cert-type", "P12", "--cert", "legacy.p12:" + filePass},
+			{"--cert", "root.pem:" + filePass, "--key", "root.key"},
+		},
+		"401": {nil},
+	} {
+		for _, way := range ways {
+			args := append([]string{"--silent", "--show-error", "--output", "answer", "--write-out", "%{http_code}", "--cacert", d.ca}, way...)
+			if got := b.run(curl, append(args, d.base+systems)...); got != want {
+				t.Errorf("curl %v: got status %s, want %s", way, got, want)
+			}
+		}
+	}
+}

@@ -98,7 +98,7 @@ func showItem(w io.Writer, d certs.Description) {
 	}
 	kind := d.Kind
 	if d.Role != "" {
-		kind += " of a " + d.Role
+		kind = d.Role + " " + kind
 	}
 	row("kind", kind)
 	row("subject", d.Subject)
