@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -40,12 +41,14 @@ type device struct {
 	gateway   gateway.Family
 	budget    int  // of the profile
 	basicFree bool // HTTP Basic opens no session
+	profile   *chosen
 }
 
 type faceConfig struct {
 	authority redfish.Authority
 	listener  string
 	profile   string
+	chosen    *chosen // that of the device behind, in the place of profile; may be nil
 	next      http.Handler
 	open      http.Handler
 	rules     func() redfish.Rules
@@ -88,9 +91,21 @@ func redfishFamily() family {
 			if err != nil {
 				return nil, err
 			}
-			return redfish.New(redfish.Config{
+			cfg := redfish.Config{
 				Authority: c.authority, Listener: c.listener, Profile: p, Next: next, Open: c.open, Rules: c.rules, Log: c.log,
-			})
+			}
+			if c.chosen == nil {
+				return redfish.New(cfg)
+			}
+			cfg.ProfileNow = c.chosen.profile
+			h, err := redfish.New(cfg)
+			if err != nil {
+				return nil, err
+			}
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				c.chosen.look(r.Context())
+				h.ServeHTTP(w, r)
+			}), nil
 		},
 		says: redfish.Said,
 		writeError: func(w http.ResponseWriter, r *http.Request, status int, text string) {
@@ -108,19 +123,31 @@ func redfishDevice(t target.Target, data, fresh http.RoundTripper, now func() ti
 	if err != nil {
 		return device{}, err
 	}
-	d, err := redfish.NewDevice(redfish.DeviceConfig{URL: t.URL, Profile: p, Base: data, Fresh: fresh, Now: now, Log: log})
+	c := newChosen(p, t.Profile != "", now)
+	cfg := redfish.DeviceConfig{URL: t.URL, Base: data, Fresh: fresh, Now: now, Log: log}
+	if t.Profile != "" {
+		cfg.Profile = p
+	} else {
+		cfg.Found = c.found
+	}
+	d, err := redfish.NewDevice(cfg)
 	if err != nil {
 		return device{}, err
 	}
+	c.find = func(ctx context.Context) {
+		if err := d.Look(ctx); err == nil {
+			c.seen.Store(true)
+		}
+	}
 	return device{
-		lease: d, client: d, gateway: redfishGateway{p, d}, budget: p.Budget(), basicFree: !p.BasicOpensSession(),
+		lease: d, client: d, gateway: redfishGateway{d, c}, budget: p.Budget(), basicFree: !p.BasicOpensSession(), profile: c,
 	}, nil
 }
 
 // A redfishGateway is what the gateway asks of Redfish, in the gateway's words.
 type redfishGateway struct {
-	redfish.Profile
 	*redfish.Device
+	chosen *chosen
 }
 
 var kinds = map[redfish.Kind]gateway.Kind{
@@ -134,8 +161,29 @@ var kinds = map[redfish.Kind]gateway.Kind{
 
 // Classify implements gateway.Family.
 func (g redfishGateway) Classify(method, rawPath, rawQuery string) gateway.Call {
-	c := g.Profile.Classify(method, rawPath, rawQuery)
+	c := g.chosen.profile().Classify(method, rawPath, rawQuery)
 	return gateway.Call{Kind: kinds[c.Kind], Path: c.Path, Reach: c.Reach, Err: c.Err}
+}
+
+// RequestHeaders implements gateway.Family.
+func (g redfishGateway) RequestHeaders() []string { return g.chosen.profile().RequestHeaders() }
+
+// ResponseHeaders implements gateway.Family.
+func (g redfishGateway) ResponseHeaders() []string { return g.chosen.profile().ResponseHeaders() }
+
+// ErrorBody implements gateway.Family.
+func (g redfishGateway) ErrorBody(status int, contentType string, body []byte) (shown []byte, mediaType string, ok bool) {
+	return g.chosen.profile().ErrorBody(status, contentType, body)
+}
+
+// Document implements gateway.Family.
+func (g redfishGateway) Document(path string, body []byte) (shown []byte, ok bool) {
+	return g.chosen.profile().Document(path, body)
+}
+
+// ServeMinimal implements gateway.Family.
+func (g redfishGateway) ServeMinimal(w http.ResponseWriter, r *http.Request) {
+	g.chosen.profile().ServeMinimal(w, r)
 }
 
 // BodyMembers implements gateway.Family.

@@ -47,7 +47,13 @@ func (s *single) Login(ctx context.Context, a auth.Attempt) (auth.Session, error
 		return auth.Session{}, auth.ErrSessionLimit
 	}
 	now := time.Now()
-	l := auth.Session{ID: rand.Text(), Principal: p, Listener: a.Listener, Source: a.Source, Context: a.Context, Created: now, LastUsed: now}
+	l := auth.Session{
+		ID: a.SessionID, Principal: p, Listener: a.Listener, Source: a.Source, Context: a.Context,
+		InitialRole: p.Role, Created: now, LastUsed: now,
+	}
+	if l.ID == "" {
+		l.ID = rand.Text()
+	}
 	l.Principal.SessionID = l.ID
 	s.sessions[sha256.Sum256([]byte(a.Token.Reveal()))] = l
 	return l, nil

@@ -44,7 +44,7 @@ func (s *server) wire(t target.Target) (wired, error) {
 		return wired{}, err
 	}
 	h, err := fam.face(faceConfig{
-		authority: noting{s.authority}, listener: listener, profile: t.Profile,
+		authority: noting{s.authority}, listener: listener, profile: t.Profile, chosen: dev.profile,
 		next: noteCaller(gw.Handler()), open: gw.Open(),
 		rules: s.redfishRules(listener), desk: s.admin, log: s.log,
 	})
