@@ -16,6 +16,7 @@ type Filter struct {
 	Caller string
 	Event  string    // a prefix: "lease" gives lease.login and lease.logout
 	Since  time.Time // not before
+	Until  time.Time // before; zero = no such bound
 	Last   int       // only the last so many; 0 = all
 }
 
@@ -24,7 +25,8 @@ func (f Filter) match(r *Record) bool {
 		(f.Target == "" || r.Target == f.Target) &&
 		(f.Caller == "" || r.Caller == f.Caller) &&
 		strings.HasPrefix(r.Event, f.Event) &&
-		!r.Time.Before(f.Since)
+		!r.Time.Before(f.Since) &&
+		(f.Until.IsZero() || r.Time.Before(f.Until))
 }
 
 // Read gives the records in dir that f asks for, in the order of their writing

@@ -139,17 +139,13 @@ func (v *verifier) record(seg segment, lines *lineReader, line []byte, lineErr e
 	if prev.File == "" && !v.link(seg, r) {
 		return
 	}
-	for i, c := range v.checkpoints {
-		if c.File != head.File || c.Seq != head.Seq {
-			continue
-		}
-		if c != head {
+	for _, c := range v.checkpoints {
+		if c.File == head.File && c.Seq == head.Seq && c != head {
 			v.bad(head.File, lines.line, head.Seq, "this is not the record of the checkpoint")
 			return
 		}
-		v.checkpoints = slices.Delete(v.checkpoints, i, i+1)
-		break
 	}
+	v.checkpoints = slices.DeleteFunc(v.checkpoints, func(c Head) bool { return c == head })
 	v.report.Records++
 	v.head, v.lines, *prev = head, lines.line, head
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -16,13 +15,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/postern/postern/internal/audit"
-	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/serve"
 )
 
 func (a *app) auditCommand() *cobra.Command {
 	cmd := a.group("audit", "Read and verify the record of what was done", "")
-	cmd.AddCommand(a.auditShow(), a.auditVerify())
+	cmd.AddCommand(a.auditShow(), a.auditExport(), a.auditVerify(), a.auditCheckpoint())
 	return cmd
 }
 
@@ -40,39 +38,70 @@ func (a *app) auditDir() (data, dir string, err error) {
 	return data, dir, err
 }
 
+// auditFlags say which records are wanted.
+type auditFlags struct {
+	filter       audit.Filter
+	since, until string
+}
+
+func (f *auditFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.filter.Event, "event", "", "only events that begin with `TEXT`: attempt, session, lease, call, admin")
+	flags.StringVar(&f.filter.Target, "target", "", "only records about the target `NAME`")
+	flags.StringVar(&f.filter.Caller, "caller", "", "only records about the caller `NAME`")
+	flags.StringVar(&f.since, "since", "", "only records since `TIME` (2006-01-02T15:04:05Z) or for the last DURATION (2h)")
+	flags.StringVar(&f.until, "until", "", "only records before `TIME`, or older than DURATION")
+	flags.IntVar(&f.filter.Last, "last", 0, "only the last `N` records (0: all)")
+}
+
+func (f *auditFlags) parse(now time.Time) (audit.Filter, error) {
+	var err error
+	if f.filter.Since, err = parseTime("since", f.since, now); err != nil {
+		return f.filter, err
+	}
+	if f.filter.Until, err = parseTime("until", f.until, now); err != nil {
+		return f.filter, err
+	}
+	if f.filter.Last < 0 {
+		return f.filter, usage("", "--last is negative")
+	}
+	return f.filter, nil
+}
+
 func (a *app) auditShow() *cobra.Command {
-	var f audit.Filter
-	var since string
+	return a.auditRead("show", "Print records, oldest first",
+		"Print the records of the audit log, oldest first; with --output json one object a line.\n"+
+			"Reading verifies nothing: see postern audit verify.", false)
+}
+
+func (a *app) auditExport() *cobra.Command {
+	return a.auditRead("export", "Write records as JSON lines, for other programs",
+		"Write records of the audit log as JSON, one object a line, oldest first, whatever\n"+
+			"--output says. Reading verifies nothing: see postern audit verify.", true)
+}
+
+func (a *app) auditRead(use, short, long string, asJSON bool) *cobra.Command {
+	var f auditFlags
 	cmd := &cobra.Command{
-		Use: "show", Short: "Print records, oldest first", Args: exactly(),
-		Long: "Print the records of the audit log, oldest first; with --output json one object a line.\n" +
-			"Reading verifies nothing: see postern audit verify.",
+		Use: use, Short: short, Args: exactly(), Long: long,
 		RunE: func(*cobra.Command, []string) error {
-			var err error
-			if f.Since, err = parseSince(since, time.Now()); err != nil {
+			filter, err := f.parse(time.Now())
+			if err != nil {
 				return err
-			}
-			if f.Last < 0 {
-				return usage("", "--last is negative")
 			}
 			_, dir, err := a.auditDir()
 			if err != nil {
 				return err
 			}
-			return a.showRecords(dir, f)
+			return a.showRecords(dir, filter, asJSON || a.output == "json")
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVar(&f.Event, "event", "", "only events that begin with `TEXT`: attempt, session, lease, call, admin")
-	flags.StringVar(&f.Target, "target", "", "only records about the target `NAME`")
-	flags.StringVar(&f.Caller, "caller", "", "only records about the caller `NAME`")
-	flags.StringVar(&since, "since", "", "only records since `TIME` (2006-01-02T15:04:05Z) or for the last DURATION (2h)")
-	flags.IntVar(&f.Last, "last", 0, "only the last `N` records (0: all)")
+	f.add(cmd)
 	return cmd
 }
 
-// parseSince reads a time or a duration before now.
-func parseSince(s string, now time.Time) (time.Time, error) {
+// parseTime reads a time or a duration before now.
+func parseTime(flag, s string, now time.Time) (time.Time, error) {
 	if s == "" {
 		return time.Time{}, nil
 	}
@@ -84,10 +113,10 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 			return t, nil
 		}
 	}
-	return time.Time{}, usage("for instance 2h, 2026-11-25 or 2026-11-25T10:00:00Z", "--since %q is neither a time nor a duration", s)
+	return time.Time{}, usage("for instance 2h, 2026-11-25 or 2026-11-25T10:00:00Z", "--%s %q is neither a time nor a duration", flag, s)
 }
 
-func (a *app) showRecords(dir string, f audit.Filter) error {
+func (a *app) showRecords(dir string, f audit.Filter, asJSON bool) error {
 	bad := 0
 	enc := json.NewEncoder(a.stdout)
 	enc.SetEscapeHTML(false)
@@ -97,7 +126,7 @@ func (a *app) showRecords(dir string, f audit.Filter) error {
 			bad++
 			a.say("%v", err)
 			continue
-		case a.output == "json":
+		case asJSON:
 			err = enc.Encode(r)
 		default:
 			_, err = fmt.Fprintln(a.stdout, recordLine(r))
@@ -146,72 +175,4 @@ func visible(s string) string {
 		return q
 	}
 	return s
-}
-
-type verifyResult struct {
-	OK      bool          `json:"ok"`
-	Records int           `json:"records"`
-	Files   int           `json:"files"`
-	Epochs  int           `json:"epochs"`
-	Crashes []verifyPlace `json:"crashes,omitempty"`
-	Bad     *verifyPlace  `json:"bad,omitempty"`
-	Heads   []audit.Head  `json:"heads,omitempty"`
-}
-
-type verifyPlace struct {
-	File string `json:"file"`
-	Line int    `json:"line,omitempty"` // 0: the file as a whole
-	Seq  int64  `json:"seq,omitempty"`
-	Why  string `json:"why"`
-}
-
-func (a *app) auditVerify() *cobra.Command {
-	return &cobra.Command{
-		Use: "verify", Short: "Find out whether the record was altered", Args: exactly(),
-		Long: "Read the whole audit log and find the first record that was altered, added, moved or\n" +
-			"taken away since it was written. Exit status 1 where there is one.",
-		RunE: func(*cobra.Command, []string) error {
-			data, dir, err := a.auditDir()
-			if err != nil {
-				return err
-			}
-			path := filepath.Join(data, serve.AuditKey)
-			if _, err := os.Stat(path); err != nil {
-				return fmt.Errorf("the key of the audit log: %w", err) // KeyFile would make a new one
-			}
-			key, err := seal.KeyFile(path)
-			if err != nil {
-				return fmt.Errorf("the key of the audit log: %w", err)
-			}
-			report, err := audit.Verify(dir, key)
-			if err != nil {
-				return err
-			}
-			return a.verified(report)
-		},
-	}
-}
-
-func (a *app) verified(r audit.Report) error {
-	v := verifyResult{OK: r.Bad == nil, Records: r.Records, Files: r.Files, Epochs: r.Epochs, Heads: r.Heads}
-	for _, c := range r.Crashes {
-		v.Crashes = append(v.Crashes, verifyPlace{File: c.File, Line: c.Line, Why: c.Why})
-	}
-	if r.Bad != nil {
-		v.Bad = &verifyPlace{File: r.Bad.File, Line: r.Bad.Line, Seq: r.Bad.Seq, Why: r.Bad.Why}
-	}
-	err := a.print(v, func(w io.Writer) {
-		for _, c := range r.Crashes {
-			fmt.Fprintf(w, "crash: %s:%d: %s\n", c.File, c.Line, c.Why)
-		}
-		if r.Bad == nil {
-			fmt.Fprintf(w, "ok: %d records in %d files, %d starts\n", r.Records, r.Files, r.Epochs)
-		} else {
-			fmt.Fprintf(w, "bad: %s\n", r.Bad)
-		}
-	})
-	if err == nil && r.Bad != nil {
-		err = errors.New("the audit log is not as it was written")
-	}
-	return err
 }

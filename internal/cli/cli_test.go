@@ -79,7 +79,7 @@ func TestStatusAndHint(t *testing.T) {
 	}
 }
 
-func TestParseSince(t *testing.T) {
+func TestParseTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
 	for in, want := range map[string]time.Time{
@@ -89,12 +89,12 @@ func TestParseSince(t *testing.T) {
 		"2026-11-25":           time.Date(2026, 11, 25, 0, 0, 0, 0, time.Local),
 		"2026-11-25 10:00:00":  time.Date(2026, 11, 25, 10, 0, 0, 0, time.Local),
 	} {
-		if got, err := parseSince(in, now); err != nil || !got.Equal(want) {
+		if got, err := parseTime("since", in, now); err != nil || !got.Equal(want) {
 			t.Errorf("%q: got %v, %v, want %v", in, got, err, want)
 		}
 	}
 	for _, in := range []string{"-2h", "yesterday", "2026-13-01"} {
-		if got, err := parseSince(in, now); err == nil {
+		if got, err := parseTime("since", in, now); err == nil {
 			t.Errorf("%q: got %v", in, got)
 		}
 	}
