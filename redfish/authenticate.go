@@ -107,7 +107,8 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, d decision, p aut
 	if !p.MustChangePassword {
 		return r, nil
 	}
-	refused := PasswordChangeRequired(p.Account)
+	own := h.cfg.AccountURI(p)
+	refused := mustChange(own)
 	switch {
 	case d.place == placeSession && r.Method == http.MethodDelete:
 		s, err := h.cfg.Authority.Session(h.cfg.Listener, lastSegment(d.path))
@@ -115,7 +116,7 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, d decision, p aut
 			return r, refused
 		}
 		return r, nil
-	case d.place != placeElsewhere || d.path != AccountURI(p.Account):
+	case d.place != placeElsewhere || d.path != own:
 		return r, refused
 	case r.Method == http.MethodGet || r.Method == http.MethodHead:
 		return r, nil

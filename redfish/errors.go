@@ -213,5 +213,9 @@ func AlreadyExists(kind, property, value string) *Problem {
 // PasswordChangeRequired is the 403 for an account that may do nothing but
 // change its password.
 func PasswordChangeRequired(account auth.AccountName) *Problem {
-	return &Problem{Status: http.StatusForbidden, Key: keyPasswordChangeRequired, Args: []string{AccountURI(account)}}
+	return mustChange(AccountURI(account))
+}
+
+func mustChange(uri string) *Problem {
+	return &Problem{Status: http.StatusForbidden, Key: keyPasswordChangeRequired, Args: []string{uri}}
 }

@@ -77,6 +77,10 @@ type Config struct {
 	// privileges. nil: those of HPEPrivilegesOf.
 	HPEPrivileges func(auth.Principal) HPEPrivileges
 
+	// AccountURI returns where the account of a principal is, which may be all that
+	// it can reach while it must change its password. nil: that of AccountURI.
+	AccountURI func(auth.Principal) string
+
 	// Now is the clock, for the ids of sessions; nil means time.Now.
 	Now func() time.Time
 
@@ -92,6 +96,9 @@ type Config struct {
 func (c Config) withDefaults() Config {
 	if c.Realm == "" {
 		c.Realm = "Postern"
+	}
+	if c.AccountURI == nil {
+		c.AccountURI = func(p auth.Principal) string { return AccountURI(p.Account) }
 	}
 	if c.Now == nil {
 		c.Now = time.Now

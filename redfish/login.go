@@ -367,7 +367,7 @@ func (a answer) messageIDs() []string {
 	}
 	ids := []string{o.sub("error").text("code")}
 	for _, m := range extendedInfo(o) {
-		ids = append(ids, m.text("MessageId"))
+		ids = append(ids, m.text("MessageId"), m.text("MessageID"))
 	}
 	return ids
 }
@@ -381,7 +381,7 @@ func (a answer) said() string {
 	text := ""
 	for _, m := range extendedInfo(o) {
 		if text = m.text("Message"); text == "" {
-			text = m.text("MessageId")
+			text = explained(m)
 		}
 		if text != "" {
 			break
@@ -391,6 +391,28 @@ func (a answer) said() string {
 		text = o.sub("error").text("message")
 	}
 	return shorten(text)
+}
+
+// explained is what a message that is but an id says, in words of ours where the
+// id is known.
+func explained(m object) string {
+	id := m.text("MessageId")
+	if id == "" {
+		id = m.text("MessageID") // observed: iLO before 2.10
+	}
+	key := id[strings.LastIndexByte(id, '.')+1:]
+	entry, known := findMessage(key)
+	if !known {
+		entry, known = findMessage(oemPrefix + key)
+	}
+	if !known {
+		return id
+	}
+	var args []string
+	if raw := m.get("MessageArgs"); raw != nil && json.Unmarshal(raw, &args) != nil {
+		args = nil
+	}
+	return fill(entry.text, args) + " (" + id + ")"
 }
 
 // Said returns what the body of an error answer says to a person, in one short

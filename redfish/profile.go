@@ -71,17 +71,19 @@ var profiles = []Profile{
 // Generic is the profile of DMTF's documents.
 func Generic() Profile { return profiles[0] }
 
-// FindProfile returns the profile of that name; "" is the generic one.
+// FindProfile returns the profile of that name; "" is the generic one. Changes to
+// its settings may follow the name, as With has them: "ilo,location=relative".
 func FindProfile(name string) (Profile, error) {
 	if name == "" {
 		return Generic(), nil
 	}
+	parts := strings.Split(name, ",")
 	for _, p := range profiles {
-		if p.Name == name {
-			return p, nil
+		if p.Name == parts[0] {
+			return p.With(parts[1:]...)
 		}
 	}
-	return Profile{}, fmt.Errorf("redfish: no profile %q", name)
+	return Profile{}, fmt.Errorf("redfish: no profile %q", parts[0])
 }
 
 // Profiles returns the names of all profiles.

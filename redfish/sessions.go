@@ -286,7 +286,7 @@ func (h *Handler) give(w http.ResponseWriter, r *http.Request, token auth.Secret
 	}
 	if s.Principal.MustChangePassword { // DSP0266 1.20.0, 13.3.7.1
 		if o, err := topLevel(body); err == nil {
-			refused := PasswordChangeRequired(s.Principal.Account)
+			refused := mustChange(f.uri(h.cfg.AccountURI(s.Principal)))
 			body = set(body, o, "@Message.ExtendedInfo", encode([]Message{refused.messageIn(f.profile.envelope())}))
 		}
 	}
