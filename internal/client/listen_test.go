@@ -3,7 +3,8 @@ package client_test
 import (
 	"context"
 	"errors"
-	"runtime"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/postern/postern/auth"
@@ -30,27 +31,52 @@ func TestListenEndsWithRefusal(t *testing.T) {
 	if _, _, err := c.Login(t.Context(), target); err != nil {
 		t.Fatal(err)
 	}
-	opened := make(chan error, 1)
+	heard, ended := make(chan struct{}, 1), make(chan error, 1)
 	go func() {
-		opened <- c.Listen(t.Context(), target, "", func(client.Notification) error { return nil })
+		ended <- c.Listen(t.Context(), target, "", func(client.Notification) error {
+			select {
+			case heard <- struct{}{}:
+			default:
+			}
+			return nil
+		})
 	}()
-	for b.journal.count("call") < 2 { // the look for the stream, and its opening
+	for open := false; !open; {
+		b.testEvent(c, target)
 		select {
-		case err := <-opened:
+		case <-heard:
+			open = true
+		case err := <-ended:
 			t.Fatalf("the stream is not open: %v", err)
-		case <-t.Context().Done():
-			t.Fatal("the stream is not open")
 		default:
-			runtime.Gosched()
 		}
 	}
 	b.DropSessions()
 	b.server.CloseClientConnections()
-	err := <-opened
+	err := <-ended
 	if le, ok := errors.AsType[*auth.LoginError](err); !ok || le.Outcome != auth.Refused {
 		t.Errorf("got %v, want the refusal", err)
 	}
 	if n := b.journal.count("login-refused"); n != 1 {
 		t.Errorf("the device refused %d times, want once", n)
+	}
+}
+
+// testEvent asks the device for an event.
+func (b *bench) testEvent(c *client.Client, target client.Target) {
+	b.t.Helper()
+	const action = "/redfish/v1/EventService/Actions/EventService.SubmitTestEvent"
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodPost, b.server.URL+action, strings.NewReader(`{"MessageId": "ResourceEvent.1.0.ResourceChanged"}`))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.Do(b.t.Context(), target, r)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode >= 300 {
+		b.t.Fatalf("SubmitTestEvent: status %d", resp.StatusCode)
 	}
 }
