@@ -75,7 +75,8 @@ func (d *document) target(i int, known []Known) (Target, error) {
 	if err != nil {
 		return Target{}, err
 	}
-	if t.Profile != "" && !slices.Contains(profiles, t.Profile) {
+	name, _, _ := strings.Cut(t.Profile, ",") // settings follow it, which the family knows
+	if t.Profile != "" && !slices.Contains(profiles, name) {
 		return fail("profile", fmt.Sprintf("unknown profile %q of family %s", t.Profile, t.Family), "left out, or one of: "+strings.Join(profiles, ", "))
 	}
 	if t.URL == "" {

@@ -22,6 +22,8 @@ import (
 type family struct {
 	name     string
 	profiles []string
+	// checkProfile finds fault with a profile's settings, which follow its name.
+	checkProfile func(profile string) error
 	// device makes the client side of a target. Both transports verify the
 	// device's certificate; fresh opens a connection for each request.
 	device func(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error)
@@ -81,7 +83,11 @@ func redfishFamily() family {
 	return family{
 		name:     "redfish",
 		profiles: redfish.Profiles(),
-		device:   redfishDevice,
+		checkProfile: func(profile string) error {
+			_, err := redfish.FindProfile(profile)
+			return err
+		},
+		device: redfishDevice,
 		face: func(c faceConfig) (http.Handler, error) {
 			p, err := redfish.FindProfile(c.profile)
 			if err != nil {

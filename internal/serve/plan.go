@@ -112,8 +112,12 @@ func CheckTarget(t target.Target) error {
 	if err != nil {
 		return err
 	}
-	if t.Profile != "" && !slices.Contains(f.profiles, t.Profile) {
-		return fmt.Errorf("unknown profile %q of family %s: there are %s", t.Profile, t.Family, strings.Join(f.profiles, ", "))
+	name, _, _ := strings.Cut(t.Profile, ",")
+	if t.Profile != "" && !slices.Contains(f.profiles, name) {
+		return fmt.Errorf("unknown profile %q of family %s: there are %s", name, t.Family, strings.Join(f.profiles, ", "))
+	}
+	if err := f.checkProfile(t.Profile); err != nil {
+		return err
 	}
 	return target.Validate(t)
 }

@@ -361,12 +361,17 @@ func TestFamilies(t *testing.T) {
 		t.Errorf("families: %+v", known)
 	}
 	good := target.Target{Name: "a", Family: "redfish", URL: "https://b", Account: "u"}
-	if err := CheckTarget(good); err != nil {
-		t.Error(err)
+	for _, profile := range []string{"", "generic", "ilo", "rmc", "ilo,location=relative,slash=always"} {
+		good.Profile = profile
+		if err := CheckTarget(good); err != nil {
+			t.Error(err)
+		}
 	}
 	for _, bad := range []func(*target.Target){
 		func(t *target.Target) { t.Family = "hmc" },
 		func(t *target.Target) { t.Profile = "nonesuch" },
+		func(t *target.Target) { t.Profile = "ilo,location=somewhere" },
+		func(t *target.Target) { t.Profile = "ilo,colour=red" },
 		func(t *target.Target) { t.URL = "http://b" },
 	} {
 		x := good

@@ -62,9 +62,10 @@ const (
 )
 
 var (
-	validName    = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
-	validFamily  = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
-	validProfile = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}$`)
+	validName   = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
+	validFamily = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
+	// A name, and perhaps changes to settings of it: ilo,location=relative.
+	validProfile = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,31}(,[a-z0-9-]{1,31}=[a-z0-9-]{1,31}){0,8}$`)
 	validEnv     = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,255}$`)
 	validHost    = regexp.MustCompile(`^([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+$`)
 )

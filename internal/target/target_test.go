@@ -99,6 +99,7 @@ func TestValidate(t *testing.T) {
 		{"newline", func(t *Target) { t.Name = "bmc1\n" }, "a name has"},
 		{"family", func(t *Target) { t.Family = "Redfish 2" }, "not a family"},
 		{"profile", func(t *Target) { t.Profile = "../x" }, "not a profile"},
+		{"setting", func(t *Target) { t.Profile = "ilo,../x" }, "not a profile"},
 		{"url", func(t *Target) { t.URL = "http://x" }, "https://"},
 		{"pin", func(t *Target) { t.Pin = "sha256//AAAA" }, "a pin is"},
 		{"pin and CA", func(t *Target) { t.Pin, t.CAPEM = strings.Repeat("AB", 32), ca.pem }, "exclude each other"},
