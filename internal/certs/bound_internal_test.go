@@ -1,8 +1,11 @@
 package certs
 
 import (
+	"crypto/x509/pkix"
 	"encoding/asn1"
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/postern/postern/auth"
@@ -102,6 +105,7 @@ func TestToDER(t *testing.T) {
 		{"explicit one", "\x30\x80\x06\x01\x2a\xa0\x80\x04\x01a\x00\x00\x00\x00", "\x30\x08\x06\x01\x2a\xa0\x03\x04\x01a"},
 		{"no end", "\x30\x80\x02\x01\x05", ""},
 		{"primitive without length", "\x04\x80\x00\x00", ""},
+		{"deep", strings.Repeat("\x30\x80", maxDepth+1) + strings.Repeat("\x00\x00", maxDepth+1), ""},
 		{"trailing", "\x30\x00\x00", ""},
 		{"cut", "\x30\x05\x02", ""},
 		{"length of five bytes", "\x30\x85\x00\x00\x00\x00\x00", ""},
@@ -110,6 +114,28 @@ func TestToDER(t *testing.T) {
 		got, err := toDER([]byte(test.ber))
 		if string(got) != test.want || (err == nil) != (test.want != "") {
 			t.Errorf("%s: got %x, %v, want %x", test.name, got, err, test.want)
+		}
+	}
+}
+
+// One wrong passphrase of 256 leaves what looks like a padding, and is as wrong as
+// the others.
+func TestPadding(t *testing.T) {
+	t.Parallel()
+	p, err := asn1.Marshal(pbeParams{make([]byte, 8), 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := asn1.Marshal(encryptedKey{
+		Algorithm: pkix.AlgorithmIdentifier{Algorithm: oidMD5DES, Parameters: asn1.RawValue{FullBytes: p}}, Data: make([]byte, 64),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3000 {
+		_, err := Parse(file, func(string) (auth.Secret, error) { return auth.NewSecret(strconv.Itoa(i)), nil })
+		if !errors.Is(err, ErrPassphrase) {
+			t.Fatalf("passphrase %d: got %v, want ErrPassphrase", i, err)
 		}
 	}
 }
