@@ -1,3 +1,5 @@
+//lint:file-ignore SA1008 the letter case that goes out is what is looked at
+
 package redfish_test
 
 import (
