@@ -173,7 +173,7 @@ func targetFault(err error, name string) error {
 	case errors.Is(err, target.ErrExists):
 		return fail(Exists, "", "target %q exists already", name)
 	case errors.Is(err, target.ErrFromFile):
-		return fail(Conflict, "change the configuration, and start the server again", "target %q comes from the server's configuration", name)
+		return fail(Conflict, "change the configuration, and have the server read it again (SIGHUP) or start it again", "target %q comes from the server's configuration", name)
 	}
 	return fault(err)
 }

@@ -36,6 +36,7 @@ func TestMain(m *testing.M) {
 // TestScript runs testdata/*.txtar. Besides the commands of testscript there are:
 //
 //	fails STATUS CMD...                 run CMD, which must end with STATUS
+//	eventually CMD...                   run CMD until it ends with 0
 //	ready FILE                          wait until FILE is there
 //	json VAR FILE KEY...                set VAR to a value in a JSON file
 //	signal NAME READY                   send SIGNAME to the pid that a ready file names
@@ -60,7 +61,7 @@ func TestScript(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"mtls": requestWith, "issue": issue, "revoke": revoke,
-			"fails": fails, "ready": waitReady, "json": jsonValue, "signal": sendSignal,
+			"fails": fails, "eventually": eventually, "ready": waitReady, "json": jsonValue, "signal": sendSignal,
 			"http": request, "read": readLine, "mode": fileMode, "flip": flip, "envsubst": envsubst,
 		},
 	})
@@ -77,6 +78,15 @@ func fails(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if exit.ExitCode() != want {
 		ts.Fatalf("got exit status %d, want %d", exit.ExitCode(), want)
+	}
+}
+
+func eventually(ts *testscript.TestScript, neg bool, args []string) {
+	need(ts, neg, args, 1, "eventually CMD...")
+	for end := time.Now().Add(patience); ts.Exec(args[0], args[1:]...) != nil; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			ts.Fatalf("%v still fails after %v", args, patience)
+		}
 	}
 }
 
@@ -119,7 +129,7 @@ func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 
 func sendSignal(ts *testscript.TestScript, neg bool, args []string) {
 	need(ts, neg, args, 2, "signal NAME READY")
-	sig, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL}[args[0]]
+	sig, ok := map[string]syscall.Signal{"TERM": syscall.SIGTERM, "INT": syscall.SIGINT, "KILL": syscall.SIGKILL, "HUP": syscall.SIGHUP}[args[0]]
 	if !ok {
 		ts.Fatalf("no signal %s", args[0])
 	}

@@ -70,7 +70,11 @@ Each target has a port of its own on the loopback interface, unless the file, or
 --listen, says otherwise. The first start makes a CA, and an administrator whose
 password is in a file that is named then.
 
-A signal lets requests end for at most 5 seconds and logs out at the devices, in 8
+SIGHUP has the configuration file read again: targets, rules and certificates. Where
+something is wrong with it everything stays as it is, and the log says why. Without
+a file it stops the server, as when the terminal is closed.
+
+SIGTERM or SIGINT lets requests end for at most 5 seconds and logs out at the devices, in 8
 seconds in all; a second one ends the program at once.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := untilSignal(cmd.Context())
@@ -78,6 +82,14 @@ seconds in all; a second one ends the program at once.`,
 			cfg, err := a.serveConfig(ctx, f)
 			if err != nil {
 				return err
+			}
+			if f.config == "" {
+				ctx, stop = untilHangup(ctx)
+				defer stop()
+			} else {
+				cfg.Hangup, stop = hangups()
+				defer stop()
+				cfg.Read = func() (serve.Config, error) { return a.serveConfig(ctx, f) }
 			}
 			return serveFault(runServer(ctx, cfg))
 		},
@@ -305,6 +317,39 @@ func untilSignal(parent context.Context) (context.Context, func()) {
 		close(done)
 		cancel()
 	}
+}
+
+// hangups tells of each SIGHUP; those that come while one is looked after are one.
+func hangups() (<-chan struct{}, func()) {
+	in, out, done := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(in, syscall.SIGHUP)
+	go func() {
+		for {
+			select {
+			case <-in:
+			case <-done:
+				return
+			}
+			select {
+			case out <- struct{}{}:
+			case <-done:
+				return
+			}
+		}
+	}()
+	return out, func() {
+		signal.Stop(in)
+		close(done)
+	}
+}
+
+// untilHangup returns a context that ends with a SIGHUP too, unless that was to be
+// ignored from the start (nohup).
+func untilHangup(parent context.Context) (context.Context, func()) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return parent, func() {}
+	}
+	return signal.NotifyContext(parent, syscall.SIGHUP)
 }
 
 // serveFault gives the errors of a server their exit status and hint.

@@ -68,21 +68,47 @@ func OpenCertificates(dir *Dir, id *Identity, key *seal.Key, now func() time.Tim
 	return c, nil
 }
 
-// Fix makes a listener show the certificate of the configuration; nobody can
+// fix makes a listener show the certificate of the configuration; nobody can
 // replace it then.
-func (c *Certificates) Fix(listener, chain string, key auth.Secret) error {
-	chain, _, err := splitKey(chain) // both may be the same file
-	if err != nil {
-		return err
-	}
-	cert, err := parseServer(chain, key, c.now())
-	if err != nil {
-		return err
-	}
+func (c *Certificates) fix(listener string, cert *tls.Certificate) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.own[listener], c.fixed[listener] = cert, true
-	return nil
+}
+
+// parse reads what the files of a configuration hold; both may be the same file.
+func (c *Certificates) parse(chain string, key auth.Secret) (*tls.Certificate, error) {
+	chain, _, err := splitKey(chain)
+	if err != nil {
+		return nil, err
+	}
+	return parseServer(chain, key, c.now())
+}
+
+// refix makes list, by listener, all that the configuration says. A listener that
+// is not in it any more shows what somebody put there before, else the Identity's.
+func (c *Certificates) refix(list map[string]*tls.Certificate) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var errs []error
+	for listener := range c.fixed {
+		if list[listener] != nil {
+			continue
+		}
+		delete(c.fixed, listener)
+		delete(c.own, listener)
+		before, err := c.read(listener)
+		switch {
+		case err == nil:
+			c.own[listener] = before
+		case !errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, fmt.Errorf("the certificate of listener %s: %w", listener, err))
+		}
+	}
+	for listener, cert := range list {
+		c.own[listener], c.fixed[listener] = cert, true
+	}
+	return errors.Join(errs...)
 }
 
 // Name says what a listener is called by its clients, for a CSR that does not.
@@ -174,7 +200,7 @@ func (c *Certificates) ResetServerCertificate(_ context.Context, listener string
 func errFixed(listener string) error {
 	return &admin.Error{Code: admin.Conflict, Reason: admin.Fixed,
 		Message: fmt.Sprintf("the certificate of listener %q comes from the configuration", listener),
-		Hint:    "change the files that it names, and start the server again"}
+		Hint:    "change the files that it names, and have the server read them again (SIGHUP)"}
 }
 
 func badChain(field, format string, a ...any) error {

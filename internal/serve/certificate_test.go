@@ -151,9 +151,11 @@ func TestServerCertificateIsReplaced(t *testing.T) {
 	if got, _ := again.ServerCertificate(ctx, "target:bmc1"); got.Fingerprint != before.Fingerprint {
 		t.Error("not back to our CA's")
 	}
-	if err := again.Fix("target:bmc1", own.pem(), own.keyPEM(t)); err != nil {
+	fixed, err := again.parse(own.pem(), own.keyPEM(t))
+	if err != nil {
 		t.Fatal(err)
 	}
+	again.fix("target:bmc1", fixed)
 	if _, err := again.ReplaceServerCertificate(ctx, "target:bmc1", own.pem(), own.keyPEM(t)); admin.CodeOf(err) != admin.Conflict {
 		t.Errorf("against the configuration: %v", err)
 	}

@@ -70,16 +70,12 @@ func (s *server) Apply(ctx context.Context, name string) error {
 
 // take serves a target that is new, or was changed. mu is held.
 func (s *server) take(ctx context.Context, t target.Target) error {
+	if s.faces[t.Name] != nil {
+		return s.exchange(t)
+	}
 	w, err := s.wire(t)
 	if err != nil {
 		return err
-	}
-	if f := s.faces[t.Name]; f != nil {
-		f.set(w.handler)
-		s.leases.Set(w.lease)
-		s.transports[t.Name].CloseIdleConnections()
-		s.transports[t.Name] = w.transport
-		return nil
 	}
 	at, err := placeOf(t, s.cfg.Listeners)
 	if err != nil {
@@ -130,6 +126,11 @@ func (s *server) leave(name string) error {
 func (s *server) Gateway(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.gateway(name)
+}
+
+// gateway is Gateway with mu held.
+func (s *server) gateway(name string) string {
 	if f := s.faces[name]; f != nil {
 		return f.url
 	}

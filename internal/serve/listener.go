@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
 	"net/netip"
@@ -71,14 +72,21 @@ func (c *core) asker(listener string) asker {
 
 // configure makes what the configuration file says about a listener hold.
 func (s *server) configure(ctx context.Context, name string, l config.Listener) error {
+	if l.CertFile != "" {
+		cert, err := s.certificateOf(name, l)
+		if err != nil {
+			return err
+		}
+		s.certificates.fix(name, cert)
+	}
+	return s.settle(ctx, name, l)
+}
+
+// settle is configure without the certificate.
+func (s *server) settle(ctx context.Context, name string, l config.Listener) error {
 	host := hostOf(l)
 	s.hosts.set(name, host)
 	s.certificates.Name(name, cmp.Or(host, l.Host))
-	if l.CertFile != "" {
-		if err := s.fixCertificate(name, l); err != nil {
-			return configError{fmt.Errorf("listener %s: %w", name, err)}
-		}
-	}
 	if l.ClientCertificates == "" {
 		return nil
 	}
@@ -96,22 +104,27 @@ func (s *server) configure(ctx context.Context, name string, l config.Listener) 
 	return err
 }
 
-func (s *server) fixCertificate(name string, l config.Listener) error {
+// certificateOf reads the certificate that the configuration gives a listener.
+func (s *server) certificateOf(name string, l config.Listener) (*tls.Certificate, error) {
+	fail := func(err error) (*tls.Certificate, error) {
+		return nil, configError{fmt.Errorf("listener %s: %w", name, err)}
+	}
 	chain, err := readSmall(l.CertFile)
 	if err != nil {
-		return fmt.Errorf("cert_file: %w", err)
+		return fail(fmt.Errorf("cert_file: %w", err))
 	}
 	key, err := readSmall(l.KeyFile)
 	if err != nil {
-		return fmt.Errorf("key_file: %w", err)
+		return fail(fmt.Errorf("key_file: %w", err))
 	}
 	if info, err := os.Stat(l.KeyFile); err == nil && info.Mode().Perm()&0o044 != 0 {
 		s.log.Warn("other users can read the private key of a listener: " + l.KeyFile)
 	}
-	if err := s.certificates.Fix(name, string(chain), auth.NewSecret(string(key))); err != nil {
-		return fmt.Errorf("cert_file %s: %w", l.CertFile, err)
+	cert, err := s.certificates.parse(string(chain), auth.NewSecret(string(key)))
+	if err != nil {
+		return fail(fmt.Errorf("cert_file %s: %w", l.CertFile, err))
 	}
-	return nil
+	return cert, nil
 }
 
 // readSmall reads a file that holds a certificate or a key.

@@ -34,7 +34,12 @@ type Config struct {
 	Rules []policy.Rule
 	// Alone: where there are no targets at all, in the store neither, the tree is
 	// served in their place.
-	Alone     bool
+	Alone bool
+	// Metrics is where metrics and health are told, HOST:PORT; "" = nowhere.
+	Metrics string
+	// Hangup asks for the configuration to be read again, by Read. Nil = never.
+	Hangup    <-chan struct{}
+	Read      func() (Config, error)
 	ReadyFile string      // "" = none
 	Ready     func(Ready) // called once everything answers; nil = nobody waits
 	// First is called before Ready with the file that holds the first
@@ -133,14 +138,26 @@ func (s *server) run(ctx context.Context) error {
 		s.tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
 		s.tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
 		s.tasks.Go(func() { s.task("revocation lists", s.trust.Run(work)) })
-		select {
-		case <-ctx.Done():
-		case err = <-s.failed:
-		}
+		err = s.wait(ctx)
 	}
 	s.log.Info("stopping")
 	s.stop(desk, stopWork)
 	return errors.Join(err, forgetReady(s.cfg.ReadyFile))
+}
+
+// wait serves until ctx ends or something fails, and reads the configuration again
+// when it is asked to.
+func (s *server) wait(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-s.failed:
+			return err
+		case <-s.cfg.Hangup:
+			s.readAgain(ctx)
+		}
+	}
 }
 
 // prepare reads targets and journal, and opens the listeners without serving.
@@ -200,15 +217,23 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 
 // openFace binds the listener of a target and gives it its handler.
 func (s *server) openFace(name string, at place, w wired) error {
-	ln, err := s.ports.listen(name, at.host, at.port)
+	f, err := s.bind(name, at)
 	if err != nil {
-		return fmt.Errorf("listener of target %s: %w", name, err)
+		return err
 	}
-	listener := admin.TargetListener(name)
-	f := newFace(name, at.host, ln, s.certificates.tlsConfig(listener, s.asker(listener)), s.log)
 	f.set(w.handler)
 	s.faces[name], s.transports[name] = f, w.transport
 	return nil
+}
+
+// bind opens the listener of a target.
+func (s *server) bind(name string, at place) (*face, error) {
+	ln, err := s.ports.listen(name, at.host, at.port)
+	if err != nil {
+		return nil, fmt.Errorf("listener of target %s: %w", name, err)
+	}
+	listener := admin.TargetListener(name)
+	return newFace(name, at.host, ln, s.certificates.tlsConfig(listener, s.asker(listener)), s.log), nil
 }
 
 func (s *server) startFaces() {
@@ -237,20 +262,28 @@ func (s *server) task(name string, err error) {
 }
 
 func (s *server) announce(targets []target.Target) error {
+	s.mu.Lock()
+	r := s.told(targets)
+	s.mu.Unlock()
+	return r.announce(s.cfg.ReadyFile, s.cfg.Ready)
+}
+
+// told is what the ready file says. mu is held.
+func (s *server) told(targets []target.Target) Ready {
 	r := Ready{
 		PID: os.Getpid(), URLs: map[string]string{}, CAFile: s.id.CAFile(), User: "admin",
 		PasswordFile: s.firstPasswordFile(), Targets: map[string]map[string]string{},
 	}
 	for _, t := range targets {
-		r.Targets[t.Name] = map[string]string{"https": s.Gateway(t.Name)}
+		r.Targets[t.Name] = map[string]string{"https": s.gateway(t.Name)}
 	}
 	switch {
 	case s.tree != nil:
 		r.URLs["https"] = s.tree.url
 	case len(targets) == 1:
-		r.URLs["https"] = s.Gateway(targets[0].Name)
+		r.URLs["https"] = s.gateway(targets[0].Name)
 	}
-	return r.announce(s.cfg.ReadyFile, s.cfg.Ready)
+	return r
 }
 
 // stop drains, logs out and ends the background work, in stopTime at most.
