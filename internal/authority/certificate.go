@@ -89,10 +89,10 @@ func (s *certificates) verify(ctx context.Context, at auth.Attempt) verdict {
 	switch {
 	case ctx.Err() != nil:
 		return verdict{err: ctx.Err(), reason: "caller gone"}
+	case s.trust == nil || !rules.Certificates: // nobody is asked for one then
+		return verdict{err: fmt.Errorf("%w: %w", auth.ErrBadCredentials, auth.ErrMethodOff), reason: "client certificates are not taken here"}
 	case len(at.Chain) == 0:
 		return verdict{err: auth.ErrBadCredentials, reason: "no certificate"}
-	case s.trust == nil || !rules.Certificates:
-		return verdict{err: fmt.Errorf("%w: %w", auth.ErrBadCredentials, auth.ErrMethodOff), reason: "client certificates are not taken here"}
 	}
 	leaf := shown{trust.FingerprintOf(at.Chain[0]), at.Listener, rules.Mapping}
 	if v, ok := s.known(s.good, leaf); ok {

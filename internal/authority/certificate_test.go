@@ -149,13 +149,24 @@ func TestCertificate(t *testing.T) {
 	}
 	at := shownBy(ann)
 	at.Token = auth.NewSecret(strings.Repeat("t", 32))
+	at.NewSessionID = func(name auth.AccountName) string { return string(name) + "-1" }
 	s, err := g.Login(t.Context(), at)
-	if err != nil || s.Principal.Account != "ann" {
-		t.Errorf("login: %+v, %v", s.Principal, err)
+	if err != nil || s.Principal.Account != "ann" || s.ID != "ann-1" || s.Kind != auth.Certificate || s.InitialRole != auth.Operator {
+		t.Errorf("login: %+v, %v", s, err)
 	}
 	fingerprint := trust.FingerprintOf(ann.Certificate).String()
 	wantEqual(t, "attempts", g.attempts(t), []string{
 		"ann accepted certificate " + fingerprint, "ann accepted certificate " + fingerprint})
+}
+
+// Where certificates are not taken, it can be told from a bad one.
+func TestCertificatesSwitchedOff(t *testing.T) {
+	t.Parallel()
+	g := newGate(t, session.MapCommonName)
+	ann := sign(t, g.ca, "ann", nil)
+	g.setRules(t, func(r *session.ListenerRules) { r.Certificates = false })
+	g.show(t, "switched off", ann, auth.ErrMethodOff, 0)
+	g.show(t, "switched off", ann, auth.ErrBadCredentials, 0)
 }
 
 // TestCertificateRefused: what is refused, why, and that the peer is told nothing.

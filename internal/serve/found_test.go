@@ -4,15 +4,18 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/admin"
 	"github.com/postern/postern/internal/sim"
 	"github.com/postern/postern/redfish"
 )
@@ -115,6 +118,61 @@ func TestSessionAtTheFaceOfAnILO(t *testing.T) {
 		t.Errorf("through MySession: %+v, %v", again, err)
 	}
 	l.Location = own.Location
+	if err := d.Logout(t.Context(), l); err != nil {
+		t.Error(err)
+	}
+}
+
+// Somebody with a certificate logs in at the face of an iLO as at the iLO itself.
+func TestCertificateLoginAtTheFaceOfAnILO(t *testing.T) {
+	t.Parallel()
+	bmc := start(t, func(ctx context.Context, ready func(Ready), log *slog.Logger) error {
+		return RunSim(ctx, SimConfig{Data: t.TempDir(), Ready: ready, Log: log, Profile: "ilo", Device: sim.Config{
+			User: "root", Password: auth.NewSecret(devicePassword),
+		}})
+	})
+	data := filepath.Join(t.TempDir(), "gw")
+	gw := startServer(t, data, deviceTarget(t, bmc.ready.URLs["https"], bmc.caPEM()))
+	api := admin.NewClient(func(ctx context.Context) (net.Conn, error) { return DialSocket(ctx, data) })
+	t.Cleanup(api.Close)
+	ca := issue(t, nil, ecKey(t), func(c *x509.Certificate) { c.IsCA, c.KeyUsage = true, x509.KeyUsageCertSign })
+	mine := issue(t, &ca, ecKey(t), func(c *x509.Certificate) {
+		c.Subject.CommonName, c.ExtKeyUsage = "ann", []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	})
+	if _, err := api.CreateAccount(t.Context(), admin.NewAccount{Name: "ann", Role: auth.ReadOnly, Password: auth.NewSecret("correct-horse")}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.AddCA(t.Context(), admin.NewCA{PEM: ca.pem()}); err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM([]byte(gw.caPEM()))
+	fresh := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
+	d, err := redfish.NewDevice(redfish.DeviceConfig{URL: gw.ready.Targets["bmc1"]["https"], Base: fresh, Fresh: fresh})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := auth.Credential{Certificate: auth.NewClientCertificate(tls.Certificate{Certificate: [][]byte{mine.cert.Raw}, PrivateKey: mine.key})}
+	_, err = d.Login(t.Context(), c, auth.LoginOptions{})
+	if le, ok := errors.AsType[*auth.LoginError](err); !ok || le.Outcome != auth.Refused || le.Status != 403 {
+		t.Fatalf("switched off: %v", err)
+	}
+	r, err := api.ListenerRules(t.Context(), "target:bmc1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Certificates = true
+	if _, err := api.SetListenerRules(t.Context(), r); err != nil {
+		t.Fatal(err)
+	}
+	l, err := d.Login(t.Context(), c, auth.LoginOptions{})
+	if err != nil || l.Account != "ann" || !strings.HasPrefix(l.ID, "ann00000000") {
+		t.Fatalf("login %+v, %v", l, err)
+	}
+	own, err := d.Own(t.Context(), l)
+	if err != nil || !own.Privileges["LoginPriv"] || own.Privileges["VirtualMediaPriv"] {
+		t.Errorf("own session %+v, %v", own, err)
+	}
 	if err := d.Logout(t.Context(), l); err != nil {
 		t.Error(err)
 	}
