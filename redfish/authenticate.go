@@ -108,7 +108,7 @@ func (h *Handler) gate(w http.ResponseWriter, r *http.Request, d decision, p aut
 		return r, nil
 	}
 	own := h.cfg.AccountURI(p)
-	refused := mustChange(own)
+	refused := mustChange(faceOf(r).uri(own))
 	switch {
 	case d.place == placeSession && r.Method == http.MethodDelete:
 		s, err := h.cfg.Authority.Session(h.cfg.Listener, lastSegment(d.path))

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/service/hpe"
 	service "github.com/postern/postern/internal/service/redfish"
 	"github.com/postern/postern/redfish"
@@ -73,6 +74,7 @@ func (d *Device) compose() (*redfish.Handler, error) {
 			return nil, err
 		}
 		next, cfg.SetSessions, cfg.HPEPrivileges = own, desk.setSessions, d.auth.hpePrivileges
+		cfg.AccountURI = func(p auth.Principal) string { return redfish.AccountURI(auth.AccountName(p.AccountID)) }
 	case d.store.tree.living:
 		desk := newDesk(d.auth, d.cfg.ServerCertificates)
 		administered, err := service.New(service.Config{
