@@ -61,13 +61,13 @@ func OpenPrivate(t target.Target, do func(*http.Request) (*http.Response, error)
 	if p.dir, err = os.MkdirTemp("", "postern-private-"); err != nil {
 		return nil, err
 	}
-	if err := p.open(fam, t, do, logger); err != nil {
+	if err := p.open(fam, dev, do, logger); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(p.dir))
 	}
 	return p, nil
 }
 
-func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*http.Response, error), logger *slog.Logger) error {
+func (p *Private) open(fam family, dev device, do func(*http.Request) (*http.Response, error), logger *slog.Logger) error {
 	dir, err := OpenDir(p.dir, "postern exec")
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func (p *Private) open(fam family, t target.Target, do func(*http.Request) (*htt
 	p.CAFile = id.CAFile()
 	proxy := p.proxy(do)
 	h, err := fam.face(faceConfig{
-		authority: newSingle(auth.AccountName(p.User), p.Password), listener: "private", profile: t.Profile,
+		authority: newSingle(auth.AccountName(p.User), p.Password), listener: "private", chosen: dev.profile,
 		next: proxy, open: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { p.document(proxy, w, r) }), log: logger,
 	})
 	if err != nil {
