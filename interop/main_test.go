@@ -5,6 +5,7 @@ package interop
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -108,6 +109,7 @@ print(json.dumps(v))`
 	if out, err := exec.Command("../.venv/bin/python", "-c", ask).Output(); err == nil {
 		json.Unmarshal(out, &v)
 	}
+	maps.Copy(v, versionsHPE())
 	for name, ask := range map[string]string{"curl": "--version", "openssl": "version"} {
 		if out, err := exec.Command(name, ask).Output(); err == nil {
 			if words := strings.Fields(string(out)); len(words) > 1 {

@@ -318,6 +318,7 @@ func (a *authority) Logout(ctx context.Context, by auth.Principal, id string) er
 // Every use of the table comes through here first, so an expired session is
 // never seen, and its slot is free.
 func (a *authority) expire() {
+	a.restart()
 	now := a.now()
 	a.expireList(a.byUse, func(s *session) bool { return now.Sub(s.LastUsed) >= a.rules.SessionIdle })
 	limit := a.rules.SessionLifetime

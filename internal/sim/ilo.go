@@ -31,6 +31,7 @@ func (c *Config) isILO() bool { return c.Profile.Generation != 0 }
 type ilo struct {
 	is       bool // the device is one; not changed
 	settings hpe.Settings
+	reset    time.Time // when somebody asked for a reset that has not begun; zero: nobody
 	fetch    trust.FetchFunc // not changed
 }
 
@@ -184,8 +185,26 @@ func (o office) ResetServerCertificate(ctx context.Context, listener string) err
 	return errNoCertificates
 }
 
-// Restart ends every session, that of the request, too.
-func (o office) Restart(context.Context) { o.drop() }
+// resetAfter is how long after it was asked for a reset of the manager begins, so
+// that whoever asked can read what the answer means (observed: ilorest 7.4 asks
+// for the registries then). Who logs in in between stays.
+const resetAfter = 5 * time.Second
+
+// Restart ends every session there is, that of the request, too, when the reset
+// begins.
+func (o office) Restart(context.Context) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ilo.reset = o.now()
+}
+
+// restart begins the reset that is due, if one is; a.mu is held.
+func (a *authority) restart() {
+	if asked := a.ilo.reset; !asked.IsZero() && a.now().Sub(asked) >= resetAfter {
+		a.ilo.reset = time.Time{}
+		a.expireList(a.byAge, func(s *session) bool { return !s.Created.After(asked) })
+	}
+}
 
 // Clock is the device's.
 func (o office) Clock() time.Time { return o.now() }

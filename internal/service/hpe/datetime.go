@@ -10,6 +10,10 @@ const dateTimeType = "#HpeiLODateTime.v2_0_0.HpeiLODateTime"
 // maxServer bounds the name of a time server, in bytes: that of a host name.
 const maxServer = 253
 
+// maxServers bounds a list of them. There is room for two, and what is more is
+// passed over: clients send two of them twice (observed: ilorest 7.4, set).
+const maxServers = 8
+
 // A zone is a time zone of the list that an iLO offers.
 type zone struct {
 	name  string
@@ -77,7 +81,7 @@ func (s *Service) patchDateTime(c *call) error {
 	if err != nil {
 		return err
 	}
-	servers, propagate := b.Strings("StaticNTPServers", len(Settings{}.NTPServers)), b.Bool("PropagateTimeToHost")
+	servers, propagate := b.Strings("StaticNTPServers", maxServers), b.Bool("PropagateTimeToHost")
 	for _, name := range servers {
 		if len(name) > maxServer {
 			b.Fail("PropertyValueError", "StaticNTPServers", "StaticNTPServers")
