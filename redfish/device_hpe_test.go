@@ -1,6 +1,7 @@
 package redfish_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -345,5 +346,31 @@ func TestRMCIsFoundAtTheLogin(t *testing.T) {
 	}
 	if own, err := d.Own(t.Context(), l); err != nil || own.Role != auth.Operator {
 		t.Errorf("own session %+v, %v", own, err)
+	}
+}
+
+func TestTransportWithACertificate(t *testing.T) {
+	t.Parallel()
+	dev := newILO(t, 0, nil)
+	fresh := dev.Client().Transport.(*http.Transport).Clone()
+	fresh.DisableKeepAlives = true
+	cert := clientCertificate(t, "reader")
+	tr, err := redfish.NewTransport(redfish.TransportConfig{
+		Device:     redfish.DeviceConfig{URL: dev.URL, Base: fresh, Fresh: fresh},
+		Credential: func(context.Context) (auth.Credential, error) { return auth.Credential{Certificate: cert}, nil },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := (&http.Client{Transport: tr}).Get(dev.URL + "/redfish/v1/SessionService/Sessions/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if resp.StatusCode != 200 || dev.auth.count() != 1 {
+		t.Errorf("status %d with %d sessions", resp.StatusCode, dev.auth.count())
+	}
+	if err := tr.Close(); err != nil || dev.auth.count() != 0 {
+		t.Errorf("close: %v, %d sessions left", err, dev.auth.count())
 	}
 }
