@@ -2,7 +2,6 @@ package lease
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"time"
@@ -85,16 +84,17 @@ func (l limits) allow(account auth.AccountName, h History, now time.Time) error 
 	return nil
 }
 
-// An attempt is one reserved login.
-type attempt struct {
-	store Store
-	now   func() time.Time
-	id    string
+// A verdict is what became of a reserved login.
+type verdict struct {
+	outcome auth.Outcome
+	counts  bool // the device may have counted it as a failed login
 }
 
-// reserve takes one login out of the allowance, durably, before it is sent.
+// reserve takes one login out of the allowance, durably, before it is sent. The
+// attempt has the id of the lease that the login is for.
 // forced skips the allowance: a person spends the attempt.
-func (m *Manager) reserve(ctx context.Context, t Target, k Key, forced bool) (*attempt, error) {
+func (m *Manager) reserve(ctx context.Context, id string, t Target, k Key, forced bool) error {
+	m.settleLate(ctx)
 	l := limits{threshold: t.LockoutThreshold, window: t.LockoutWindow}
 	decide := func(h History) error {
 		if forced {
@@ -102,30 +102,49 @@ func (m *Manager) reserve(ctx context.Context, t Target, k Key, forced bool) (*a
 		}
 		return l.allow(k.Account, h, m.now())
 	}
-	id := rand.Text()
-	if err := m.store.ReserveLogin(ctx, id, k, l.windowOr(), decide, m.now()); err != nil {
-		return nil, err
-	}
-	return &attempt{store: m.store, now: m.now, id: id}, nil
+	return m.store.ReserveLogin(ctx, id, k, l.windowOr(), decide, m.now())
 }
 
-// settle records the outcome of the attempt. A login that was refused because
-// of the nonce said nothing about the secret, but the device may have counted it.
-func (a *attempt) settle(ctx context.Context, err error) error {
+// verdictOf judges the error of a login; nil is an acceptance. A login that was
+// refused because of the nonce said nothing about the secret, but the device may
+// have counted it. A lost answer counts only while the secret is not proven, which
+// is the store's to know.
+func verdictOf(err error) verdict {
 	var le *auth.LoginError
 	switch {
 	case err == nil:
-		return a.store.SettleLogin(ctx, a.id, auth.Accepted, false, a.now())
+		return verdict{outcome: auth.Accepted}
 	case !errors.As(err, &le):
-		return a.store.SettleLogin(ctx, a.id, auth.NotJudged, false, a.now())
+		return verdict{outcome: auth.NotJudged}
 	case le.NonceFault:
-		return a.store.SettleLogin(ctx, a.id, auth.NotJudged, true, a.now())
+		return verdict{auth.NotJudged, true}
 	}
-	counts := le.Outcome == auth.Refused
-	if le.Outcome == auth.Unknown {
-		counts = true // the store counts it only while the secret is not proven
+	return verdict{le.Outcome, le.Outcome == auth.Refused || le.Outcome == auth.Unknown}
+}
+
+// settle records what became of the attempt id. What the store does not take now
+// is kept for the next reservation: an attempt that stayed pending would forbid
+// every other with its secret.
+func (m *Manager) settle(ctx context.Context, id string, v verdict) {
+	err := m.store.SettleLogin(ctx, id, v.outcome, v.counts, m.now())
+	if err == nil || errors.Is(err, ErrState) {
+		return
 	}
-	return a.store.SettleLogin(ctx, a.id, le.Outcome, counts, a.now())
+	m.log.ErrorContext(ctx, "the outcome of a device login is not recorded yet", "lease", id, "err", err)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unsettled[id] = v
+}
+
+// settleLate records what the store did not take before.
+func (m *Manager) settleLate(ctx context.Context) {
+	m.mu.Lock()
+	late := m.unsettled
+	m.unsettled = map[string]verdict{}
+	m.mu.Unlock()
+	for id, v := range late {
+		m.settle(ctx, id, v)
+	}
 }
 
 // key names the secret of a credential without holding it.

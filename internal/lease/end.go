@@ -33,16 +33,37 @@ func (m *Manager) logout(ctx context.Context, r Row, d Device, login auth.Login,
 	})
 }
 
+// endUnkept ends a session whose token could not be committed. What the store or
+// the audit does not take now either is left to the sweep, with the token in memory.
+func (m *Manager) endUnkept(ctx context.Context, r Row, d Device, login auth.Login) {
+	if m.logout(ctx, r, d, login, whyNotKept) {
+		return
+	}
+	m.mu.Lock()
+	m.unkept[r.ID] = login
+	m.mu.Unlock()
+	m.wakeSweep()
+}
+
+// unkeptLogin returns the login of a row whose token is in memory alone.
+func (m *Manager) unkeptLogin(id string) (auth.Login, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	login, ok := m.unkept[id]
+	return login, ok
+}
+
 // finish runs the last wire action of a row: send ends the session. It reports
 // whether the row is ended; what is not surely ended stays owed, and the sweep
 // goes on with it in its own time. What was begun is carried through.
 func (m *Manager) finish(ctx context.Context, r Row, why string, send func() error) bool {
 	ctx = context.WithoutCancel(ctx)
+	m.settleLate(ctx) // while the row still tells what was accepted
 	rec := record("lease.logout", r)
 	rec.Detail = why
 	err := m.audit.Append(ctx, rec)
 	if err == nil {
-		err = m.store.MoveLease(ctx, r.ID, []State{Held, Owed, Ending}, Ending, why, m.now())
+		err = m.store.MoveLease(ctx, r.ID, []State{Intent, Held, Owed, Ending}, Ending, why, m.now())
 	}
 	if err != nil {
 		m.log.ErrorContext(ctx, "logout put off", "target", r.Target, "lease", r.ID, "err", err)
@@ -61,5 +82,10 @@ func (m *Manager) finish(ctx context.Context, r Row, why string, send func() err
 		m.log.ErrorContext(ctx, "logout not recorded", "target", r.Target, "lease", r.ID, "err", err)
 	}
 	m.ended("lease.logout", r, string(to))
+	if to == Ended {
+		m.mu.Lock()
+		delete(m.unkept, r.ID)
+		m.mu.Unlock()
+	}
 	return to == Ended
 }

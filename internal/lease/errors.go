@@ -43,6 +43,8 @@ const (
 	whyChanged   = "the target was changed or removed"
 	whyFailed    = "the logout failed"
 	whyDead      = "judged dead"
+	whyNotKept   = "not kept"
+	whyBasic     = "HTTP Basic"
 	// whyUnsure: the device refused our own token at the logout. That is the
 	// normal answer for a session that is gone, and some devices give it now
 	// and then for one that lives: a listing decides, no second logout.

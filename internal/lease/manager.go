@@ -128,6 +128,9 @@ type Manager struct {
 	mu    sync.Mutex // guards what follows
 	pools map[string]*pool
 	busy  map[string]bool // rows with a step under way in this process
+	// What the store could not take: outcomes of attempts, and logins by their lease.
+	unsettled map[string]verdict
+	unkept    map[string]auth.Login
 }
 
 // New checks cfg. It starts nothing.
@@ -139,6 +142,7 @@ func New(cfg Config) (*Manager, error) {
 		store: cfg.Store, audit: cfg.Audit, seal: cfg.Seal, deviceFor: cfg.DeviceFor,
 		queue: cfg.QueueTimeout, now: cfg.Now, log: cfg.Log,
 		wake: make(chan struct{}, 1), pools: map[string]*pool{}, busy: map[string]bool{},
+		unsettled: map[string]verdict{}, unkept: map[string]auth.Login{},
 	}
 	if m.queue <= 0 {
 		m.queue = defaultQueue
@@ -172,6 +176,9 @@ func (m *Manager) Load(ctx context.Context, targets []Target) error {
 }
 
 func (m *Manager) recover(ctx context.Context, r Row) error {
+	if r.TokenSealed != nil { // the device accepted the secret, whether or not that could still be settled
+		m.settle(ctx, r.ID, verdictOf(nil))
+	}
 	switch r.State {
 	case Held:
 		if p := m.pools[r.Target]; p != nil && p.adopt(ctx, r) {
@@ -277,6 +284,7 @@ func (m *Manager) Shutdown(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		m.settleLate(context.WithoutCancel(ctx))
 		var all sync.WaitGroup
 		for _, p := range m.allPools() {
 			all.Go(p.close)

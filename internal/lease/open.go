@@ -52,49 +52,64 @@ func (m *Manager) open(ctx context.Context, t Target, opt openOptions) (*live, e
 // login is one login: reserve, announce, intend, send, and keep what came back.
 func (m *Manager) login(ctx context.Context, t Target, cred auth.Credential, facts Facts, opt openOptions) (*live, error) {
 	k := m.key(t, cred)
-	a, err := m.reserve(ctx, t, k, opt.forced)
-	if err != nil {
-		return nil, err
-	}
 	row := Row{
 		ID: rand.Text(), Target: t.Name, Domain: t.URL, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
 		Account: cred.Account, SecretHash: k.SecretHash, State: Intent, Idle: facts.Idle, Created: m.now(),
 	}
+	if err := m.reserve(ctx, row.ID, t, k, opt.forced); err != nil {
+		return nil, err
+	}
 	m.claim(row.ID)
 	defer m.unclaim(row.ID)
 	if err := m.intend(ctx, row, t, opt); err != nil {
-		return nil, errors.Join(err, a.settle(ctx, err))
+		m.settle(ctx, row.ID, verdictOf(err))
+		return nil, err
 	}
 	login, err := t.Device.Login(ctx, cred, auth.LoginOptions{Method: t.Method, Nonce: nonce(row.ID), NoNonce: facts.NoNonce})
 	if err != nil {
-		return nil, m.loginFailed(ctx, row, a, err)
+		return nil, m.loginFailed(ctx, row, t, err)
 	}
-	return m.loggedIn(ctx, t, row, k, a, login)
+	return m.loggedIn(ctx, t, row, k, login)
 }
 
-// intend announces the login and commits its row; nothing was sent yet.
+// intend announces the login and commits its row; nothing was sent yet. Where it
+// is known that HTTP Basic opens nothing, the row says so before: it needs no
+// place, and no crash can leave it owed.
 func (m *Manager) intend(ctx context.Context, row Row, t Target, opt openOptions) error {
 	if err := m.audit.Append(ctx, record("lease.login", row)); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
 	budget := t.budget() + opt.above
+	if t.Method == auth.MethodBasic {
+		budget = 0
+	}
 	if err := m.store.IntendLease(ctx, row, budget, m.now()); err != nil {
 		m.ended("lease.login", row, "not done")
 		return err
 	}
-	return nil
+	if t.Method != auth.MethodBasic {
+		return nil
+	}
+	err := m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, whyBasic, m.now())
+	if err != nil {
+		m.ended("lease.login", row, "not done")
+	}
+	return err
 }
 
 // loggedIn keeps what the device gave, before it is used for anything.
-func (m *Manager) loggedIn(ctx context.Context, t Target, row Row, k Key, a *attempt, login auth.Login) (*live, error) {
+func (m *Manager) loggedIn(ctx context.Context, t Target, row Row, k Key, login auth.Login) (*live, error) {
 	l := &live{login: login, key: k, device: t.Device}
 	l.used.Store(m.now().UnixNano())
 	if login.Method == auth.MethodBasic { // the device opened nothing
-		if err := m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, "HTTP Basic", m.now()); err != nil {
-			return nil, err
+		m.settle(ctx, row.ID, verdictOf(nil))
+		if t.Method != auth.MethodBasic { // it turned out so
+			if err := m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, whyBasic, m.now()); err != nil {
+				m.log.ErrorContext(ctx, "a login by HTTP Basic stays counted", "target", t.Name, "lease", row.ID, "err", err)
+			}
 		}
 		m.ended("lease.login", row, "accepted, HTTP Basic")
-		return l, a.settle(ctx, nil)
+		return l, nil
 	}
 	row.State, row.Location, row.DeviceID, row.DeviceDate = Held, login.Location, login.ID, login.DeviceDate
 	if login.Idle > 0 {
@@ -104,29 +119,32 @@ func (m *Manager) loggedIn(ctx context.Context, t Target, row Row, k Key, a *att
 	if row.TokenSealed, err = m.seal.Seal(login.Secret, row.ID, row.URL, row.Pin); err == nil {
 		err = m.store.HoldLease(ctx, row, m.now())
 	}
+	// A crash before this is met by the row: a held one tells that its secret was accepted.
+	m.settle(ctx, row.ID, verdictOf(nil))
 	if err != nil {
-		// The row stays an intent, which the sweep and the next start take for owed.
-		if lerr := t.Device.Logout(ctx, login); lerr == nil {
-			err = errors.Join(err, m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, "not kept", m.now()))
-		}
-		m.ended("lease.login", row, "not kept")
-		return nil, errors.Join(err, a.settle(ctx, nil))
+		m.ended("lease.login", row, whyNotKept)
+		m.endUnkept(ctx, row, t.Device, login)
+		return nil, err
 	}
 	l.row = row
 	l.idle.Store(int64(row.Idle))
 	m.ended("lease.login", row, auth.Accepted.String())
-	return l, a.settle(ctx, nil)
+	return l, nil
 }
 
 // loginFailed settles the attempt and the row of a login that gave nothing.
-func (m *Manager) loginFailed(ctx context.Context, row Row, a *attempt, err error) error {
+func (m *Manager) loginFailed(ctx context.Context, row Row, t Target, err error) error {
 	to, why := Ended, "the login was not accepted"
 	var le *auth.LoginError
 	if errors.As(err, &le) && mayHaveOpened(le) {
 		to, why = Owed, whyLoginLost
 	}
-	serr := m.store.MoveLease(ctx, row.ID, []State{Intent}, to, why, m.now())
-	if to == Owed {
+	m.settle(ctx, row.ID, verdictOf(err))
+	var serr error
+	if t.Method != auth.MethodBasic {
+		serr = m.store.MoveLease(ctx, row.ID, []State{Intent}, to, why, m.now())
+	}
+	if to == Owed || serr != nil {
 		m.wakeSweep()
 	}
 	outcome := auth.NotJudged.String()
@@ -134,7 +152,7 @@ func (m *Manager) loginFailed(ctx context.Context, row Row, a *attempt, err erro
 		outcome = le.Outcome.String()
 	}
 	m.ended("lease.login", row, outcome)
-	return errors.Join(err, serr, a.settle(ctx, err))
+	return errors.Join(err, serr)
 }
 
 // mayHaveOpened reports whether the device may hold a session all the same: no

@@ -83,6 +83,7 @@ func (m *Manager) housekeeping(ctx context.Context) {
 // sweep makes one round over the devices that owe us an end, and returns how
 // many rows are left.
 func (m *Manager) sweep(ctx context.Context) int {
+	m.settleLate(ctx)
 	rows, err := m.store.OpenLeases(ctx)
 	if err != nil {
 		m.log.ErrorContext(ctx, "sweep", "err", err)
@@ -143,7 +144,7 @@ func (m *Manager) sweepDevice(ctx context.Context, rows []Row) {
 		switch {
 		case surelyExpired(r, m.now()):
 			m.settleOwed(ctx, r, "expired at the device")
-		case r.TokenSealed != nil && r.Reason != whyUnsure:
+		case m.hasToken(r) && r.Location != "" && r.Reason != whyUnsure:
 			m.endOwed(ctx, r)
 		default:
 			unsure = append(unsure, r)
@@ -157,6 +158,12 @@ func (m *Manager) sweepDevice(ctx context.Context, rows []Row) {
 	}
 }
 
+// hasToken reports whether r can be ended with its own token.
+func (m *Manager) hasToken(r Row) bool {
+	_, unkept := m.unkeptLogin(r.ID)
+	return unkept || r.TokenSealed != nil
+}
+
 // endOwed sends one logout with the lease's own token.
 func (m *Manager) endOwed(ctx context.Context, r Row) {
 	if !m.claim(r.ID) {
@@ -165,6 +172,10 @@ func (m *Manager) endOwed(ctx context.Context, r Row) {
 	defer m.unclaim(r.ID)
 	d, err := m.deviceOf(r)
 	if err == nil {
+		if login, ok := m.unkeptLogin(r.ID); ok {
+			m.logout(ctx, r, d, login, r.Reason)
+			return
+		}
 		var l *live
 		if l, err = m.revive(r, d, r.Domain); err == nil {
 			m.logout(ctx, r, d, l.login, r.Reason)
@@ -274,7 +285,7 @@ type listedVerdict struct {
 func judgeListed(r Row, started time.Time, keeps bool, byNonce map[string][]string, byLocation map[string]string) listedVerdict {
 	ours := byNonce[nonce(r.ID)]
 	switch {
-	case len(ours) == 1:
+	case len(ours) == 1 && (r.Location == "" || trim(r.Location) == trim(ours[0])):
 		return listedVerdict{end: ours[0]}
 	case len(ours) > 1:
 		return listedVerdict{} // cannot be: reported by staying owed
