@@ -35,13 +35,13 @@ var arrows = map[string]arrow{
 	"cmd/postern": {ours: "internal/cli"},
 
 	"internal/cli": {
-		ours:   "auth internal/admin internal/audit internal/certs internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
+		ours:   "auth internal/admin internal/audit internal/backup internal/certs internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
 		others: "github.com/spf13/cobra golang.org/x/term",
 	},
 	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
 	"internal/demo":      {ours: "auth internal/account internal/admin internal/serve internal/sim internal/target"},
 	"internal/serve": {
-		ours: "auth internal/account internal/admin internal/audit internal/authority internal/client internal/config internal/gateway internal/lease " +
+		ours: "auth internal/account internal/admin internal/audit internal/authority internal/backup internal/client internal/config internal/gateway internal/lease " +
 			"internal/policy internal/seal internal/service/redfish internal/session internal/sim internal/store internal/target internal/trust redfish",
 	},
 
@@ -67,6 +67,7 @@ var arrows = map[string]arrow{
 	"internal/trust":     {ours: "auth", others: "golang.org/x/crypto/ocsp", noHTTP: true},
 	"internal/certs":     {ours: "auth internal/trust", others: "golang.org/x/crypto/scrypt software.sslmate.com/src/go-pkcs12", noHTTP: true},
 	"internal/audit":     {ours: "auth", noHTTP: true},
+	"internal/backup":    {ours: "auth", others: "filippo.io/age", noHTTP: true},
 	"internal/policy":    {ours: "auth", noHTTP: true},
 	"internal/seal":      {ours: "auth", noHTTP: true},
 

@@ -75,6 +75,18 @@ type API interface {
 	// Explain tells what would become of a call of an account, and why. Nothing is
 	// sent anywhere.
 	Explain(ctx context.Context, q ExplainRequest) (Explanation, error)
+
+	// Snapshot makes a copy of the database, for a backup, while the server goes on.
+	// Whoever asks removes it.
+	Snapshot(ctx context.Context) (Snapshot, error)
+}
+
+// A Snapshot is a copy of the database as it was at one moment.
+type Snapshot struct {
+	Path  string    `json:"path"` // of the file, for its owner alone
+	Node  string    `json:"node"`
+	Epoch int64     `json:"epoch"`
+	Time  time.Time `json:"time"`
 }
 
 // An Account is what may be shown of one.

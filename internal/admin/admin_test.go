@@ -55,6 +55,10 @@ func (o *outside) Leases(context.Context) (map[string]admin.Lease, error) {
 	return map[string]admin.Lease{"bmc1": {Held: true, Open: 1, Budget: 2}}, nil
 }
 
+func (o *outside) Snapshot(context.Context) (admin.Snapshot, error) {
+	return admin.Snapshot{Path: "/snapshot", Node: "local", Epoch: 3}, nil
+}
+
 // Explain says back what it was asked.
 func (o *outside) Explain(_ context.Context, who auth.Principal, t target.Target, q admin.ExplainRequest, uri string) (admin.Explanation, error) {
 	return admin.Explanation{Summary: fmt.Sprintf("%s (%s) %s %s at %s", who.Account, who.Privileges, q.Method, uri, t.Name), Lease: &admin.ExplainedLease{}}, nil

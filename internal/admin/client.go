@@ -130,3 +130,8 @@ func (c *Client) CheckTarget(ctx context.Context, name string) error {
 func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
 	return get[Explanation](ctx, c, "POST", "/explain", q)
 }
+
+// Snapshot implements API.
+func (c *Client) Snapshot(ctx context.Context) (Snapshot, error) {
+	return get[Snapshot](ctx, c, "POST", "/snapshot", nil)
+}

@@ -128,4 +128,7 @@ func serverRoutes(mux *http.ServeMux, h *handler) {
 	mux.HandleFunc("POST /explain", do(h, func(ctx context.Context, _ place, in ExplainRequest) (Explanation, error) {
 		return h.api.Explain(ctx, in)
 	}))
+	mux.HandleFunc("POST /snapshot", do(h, func(ctx context.Context, _ place, _ nothing) (Snapshot, error) {
+		return h.api.Snapshot(ctx)
+	}))
 }

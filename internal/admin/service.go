@@ -32,6 +32,8 @@ type Server interface {
 	// there. It fills in what the rules and the family know, and a Lease, empty,
 	// where the call would take one.
 	Explain(ctx context.Context, who auth.Principal, t target.Target, q ExplainRequest, uri string) (Explanation, error)
+	// Snapshot makes a copy of the database in the data directory.
+	Snapshot(ctx context.Context) (Snapshot, error)
 }
 
 // Config of a Service.
@@ -106,4 +108,14 @@ func (s *Service) recorded(ctx context.Context, r audit.Record, change func() er
 		s.audit.Note(r)
 	}
 	return err
+}
+
+// Snapshot implements API.
+func (s *Service) Snapshot(ctx context.Context) (Snapshot, error) {
+	var made Snapshot
+	err := s.recorded(ctx, audit.Record{Event: "admin.backup"}, func() (err error) {
+		made, err = s.server.Snapshot(ctx)
+		return err
+	})
+	return made, fault(err)
 }

@@ -68,7 +68,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.demoCommand(), a.serveCommand(), a.simCommand(),
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(), a.tokenCommand(), a.sessionsCommand(), a.execCommand(), a.eachCommand(), a.listenCommand(), a.leakcheckCommand(),
-		a.targetCommand(), a.accountCommand(), a.roleCommand(), a.caCommand(), a.certCommand(), a.listenerCommand(), a.auditCommand(), a.explainCommand(),
+		a.targetCommand(), a.accountCommand(), a.roleCommand(), a.caCommand(), a.certCommand(), a.listenerCommand(), a.auditCommand(), a.explainCommand(), a.backupCommand(), a.restoreCommand(),
 		a.versionCommand(), a.manCommand(), exitStatusTopic(),
 	)
 	root.AddCommand(a.callCommands()...)

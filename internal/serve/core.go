@@ -70,6 +70,7 @@ func (c *core) open(ctx context.Context) error {
 	if c.dir.OpenToOthers() {
 		c.log.Warn("other users may change what is in the data directory", slog.String("dir", c.dir.Path("")))
 	}
+	c.forgetSnapshots()
 	var err error
 	if c.store, err = store.Open(ctx, c.dir.Path(storeFile), store.Options{Now: c.now()}); err != nil {
 		return err

@@ -27,6 +27,7 @@ var migrations embed.FS
 
 // A Store is safe for concurrent use.
 type Store struct {
+	path  string
 	w     *sql.DB // one connection: the writer
 	r     *sql.DB // readers
 	node  string
@@ -63,7 +64,7 @@ func Open(ctx context.Context, path string, o Options) (*Store, error) {
 	if err := create(path, o.ReadOnly); err != nil {
 		return nil, fmt.Errorf("store: %w", err)
 	}
-	s := &Store{node: o.Node}
+	s := &Store{path: path, node: o.Node}
 	var err error
 	if s.r, err = open(dsn(path, true)); err != nil {
 		return nil, fmt.Errorf("store: open %s: %w", path, err)
