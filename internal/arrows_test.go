@@ -75,8 +75,9 @@ var arrows = map[string]arrow{
 	"auth":    {noHTTP: true},
 
 	// Test helpers and tools, which nothing above may import.
-	"interop":     {},
-	"tools/tally": {},
+	"internal/wiretest": {},
+	"interop":           {},
+	"tools/tally":       {},
 }
 
 type pkg struct {

@@ -3,16 +3,16 @@
 package interop
 
 import (
-	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/postern/postern/internal/wiretest"
 )
 
 // hunt searches everything that Postern left in the world (output, logs, audit,
@@ -27,10 +27,10 @@ func (w *world) hunt() {
 func (w *world) finds() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	needles := map[string]string{}
+	var hunter wiretest.Hunter
 	for secret, what := range w.secrets {
-		for form, text := range codings(secret) {
-			needles[text] = what + " (" + form + ")"
+		if err := hunter.Plant(what, secret); err != nil {
+			return []string{err.Error()}
 		}
 	}
 	var finds []string
@@ -42,10 +42,8 @@ func (w *world) finds() []string {
 		if err != nil {
 			return err
 		}
-		for text, what := range needles {
-			if bytes.Contains(data, []byte(text)) {
-				finds = append(finds, "found in "+strings.TrimPrefix(path, w.dir)+": "+what)
-			}
+		for _, what := range hunter.Search(data) {
+			finds = append(finds, "found in "+strings.TrimPrefix(path, w.dir)+": "+what)
 		}
 		return nil
 	})
@@ -53,24 +51,6 @@ func (w *world) finds() []string {
 		finds = append(finds, "hunt for secrets: "+err.Error())
 	}
 	return finds
-}
-
-func codings(s string) map[string]string {
-	quoted, _ := json.Marshal(s)
-	forms := map[string]string{
-		"plain": s,
-		"JSON":  strings.Trim(string(quoted), `"`),
-		"URL":   url.QueryEscape(s),
-		"hex":   hex.EncodeToString([]byte(s)),
-	}
-	// Base64 of a text that holds the secret: the middle is the same for one of
-	// three alignments, whatever stands around it.
-	for shift := range 3 {
-		coded := base64.StdEncoding.EncodeToString([]byte(strings.Repeat("x", shift) + s + "xx"))
-		from := []int{0, 2, 3}[shift]
-		forms["Base64 at "+string(rune('0'+shift))] = coded[from : len(coded)-6]
-	}
-	return forms
 }
 
 // The hunt has to find what it looks for.

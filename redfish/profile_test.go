@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -149,7 +150,7 @@ func TestHPELoginHeaders(t *testing.T) {
 		f := newHPE(t, "ilo", tt.settings...)
 		w := f.login("admin", "/redfish/v1/SessionService/Sessions/")
 		var got []string
-		for _, name := range sortedKeys(w.Header()) {
+		for _, name := range slices.Sorted(maps.Keys(w.Header())) {
 			if !strings.HasPrefix(name, "Content-") {
 				got = append(got, name)
 			}

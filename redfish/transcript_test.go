@@ -3,39 +3,36 @@
 package redfish_test
 
 import (
-	"bufio"
-	"bytes"
 	"context"
-	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/wiretest"
 	"github.com/postern/postern/redfish"
 )
 
 var update = flag.Bool("update", false, "write testdata/*.txtar anew")
 
-// tokenInFile stands for the session token, which is drawn.
-const tokenInFile = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
-
-// A script is what a Device does in one transcript.
+// A script is what a client does in one transcript: a Device in run, or what calls
+// makes of the device.
 type script struct {
-	profile string
-	prepare func(*memory)
-	run     func(ctx context.Context, d *redfish.Device) error
+	profile      string
+	prepare      func(*memory)
+	certificates bool   // the server judges them
+	by           string // whose certificate the client shows; "" = none
+	loseBefore   int    // the request before which all sessions are lost; 0 = never
+	run          func(ctx context.Context, d *redfish.Device) error
+	calls        func(ctx context.Context, device redfish.DeviceConfig) error
 }
 
 var scripts = map[string]script{
@@ -44,7 +41,7 @@ var scripts = map[string]script{
 		if err != nil {
 			return err
 		}
-		if !l.KeepsNonce || l.Location != "/redfish/v1/SessionService/Sessions/s1" || l.Secret.Reveal() != tokenInFile {
+		if !l.KeepsNonce || l.Location != "/redfish/v1/SessionService/Sessions/s1" || l.Secret.IsZero() {
 			return fmt.Errorf("login %+v", l)
 		}
 		idle, err := d.Idle(ctx, l)
@@ -87,10 +84,12 @@ var scripts = map[string]script{
 		}
 		return nil
 	}},
-	"ilo":         {profile: "ilo", run: hpeSession},
-	"ilo-refused": {profile: "ilo", run: hpeRefused(400)},
-	"rmc":         {profile: "rmc", run: hpeSession},
-	"rmc-refused": {profile: "rmc", run: hpeRefused(401)},
+	"ilo":               {profile: "ilo", run: hpeSession},
+	"ilo-refused":       {profile: "ilo", run: hpeRefused(400)},
+	"rmc":               {profile: "rmc", run: hpeSession},
+	"rmc-refused":       {profile: "rmc", run: hpeRefused(401)},
+	"transport-lost":    {loseBefore: 4, calls: transportLost},
+	"transport-refused": {calls: transportRefused},
 	"full": {prepare: func(m *memory) { m.limit = 0 }, run: func(ctx context.Context, d *redfish.Device) error {
 		_, err := d.Login(ctx, credentialOf("oper"), auth.LoginOptions{})
 		var le *auth.LoginError
@@ -99,6 +98,58 @@ var scripts = map[string]script{
 		}
 		return nil
 	}},
+}
+
+// transportLost loses its session and goes on with another.
+func transportLost(ctx context.Context, device redfish.DeviceConfig) error {
+	tr, err := redfish.NewTransport(redfish.TransportConfig{
+		Device: device, Context: "postern-n1-42",
+		Credential: func(context.Context) (auth.Credential, error) { return credentialOf("oper"), nil },
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(expectStatus(ctx, tr, http.StatusOK), expectStatus(ctx, tr, http.StatusOK), tr.Close())
+}
+
+// transportRefused sends a refused password once, and another one once it has it.
+func transportRefused(ctx context.Context, device redfish.DeviceConfig) error {
+	secret := "wrong"
+	tr, err := redfish.NewTransport(redfish.TransportConfig{
+		Device: device, Context: "postern-n1-42",
+		Credential: func(context.Context) (auth.Credential, error) {
+			return auth.Credential{Account: "oper", Password: auth.NewSecret(secret)}, nil
+		},
+	})
+	if err != nil {
+		return err
+	}
+	var le *auth.LoginError
+	if err := expectStatus(ctx, tr, http.StatusOK); !errors.As(err, &le) || le.Outcome != auth.Refused {
+		return fmt.Errorf("the first call: %w", err)
+	}
+	if err := expectStatus(ctx, tr, http.StatusOK); !errors.Is(err, redfish.ErrPasswordRefused) {
+		return fmt.Errorf("the second call: %w", err)
+	}
+	secret = password
+	return errors.Join(expectStatus(ctx, tr, http.StatusOK), tr.Close())
+}
+
+// expectStatus makes one call.
+func expectStatus(ctx context.Context, tr *redfish.Transport, want int) error {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://bmc.example/redfish/v1/Systems", nil)
+	if err != nil {
+		return err
+	}
+	resp, err := tr.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != want {
+		return fmt.Errorf("status %d, want %d", resp.StatusCode, want)
+	}
+	return nil
 }
 
 func hpeSession(ctx context.Context, d *redfish.Device) error {
@@ -137,24 +188,41 @@ func credentialOf(name auth.AccountName) auth.Credential {
 	return auth.Credential{Account: name, Password: auth.NewSecret(password)}
 }
 
-// server is a Handler whose tokens read as tokenInFile.
-type server struct {
-	h       http.Handler
-	profile string
-	token   string
-	id      string // of the session, where it is drawn
+// What stands for what is drawn, in the form that it has.
+var (
+	drawnTokens = []string{"0f1e2d3c4b5a69788796a5b4c3d2e1f0", "1e2d3c4b5a69788796a5b4c3d2e1f00f"}
+	drawnIDs    = map[string]string{"ilo": "oper0000000063bc4f87659ddce4", "rmc": "operbe3ce14106fb4d02a0880b886ea9a6d5"}
+	drawnTags   = map[string]string{"ilo": `W/"21064D3B"`, "rmc": `"bb8be42aa0b43c2c9c9a9499c299e3aa"`}
+)
+
+var (
+	tokens = wiretest.Pattern(regexp.MustCompile(`(?m)^X-Auth-Token: (.+)$`))
+	tags   = wiretest.Pattern(regexp.MustCompile(`(?m)^ETag: (.+)$`))
+	// ids are those that the profiles draw: name, time and a random part.
+	ids = wiretest.Pattern(regexp.MustCompile(`oper[0-9a-f]{17,}`))
+)
+
+// drawn describes what is drawn in a transcript of a profile. A session's id is in
+// entity tags, too, from then on.
+func drawn(profile string) []wiretest.Drawn {
+	all := []wiretest.Drawn{{Name: "token", Find: tokens, As: drawnTokens}}
+	if drawnIDs[profile] == "" {
+		return all
+	}
+	seen := false
+	tagsOfIDs := func(message string) []string {
+		if seen = seen || len(ids(message)) > 0; !seen {
+			return nil
+		}
+		return tags(message)
+	}
+	return append(all,
+		wiretest.Drawn{Name: "id", Find: ids, As: []string{drawnIDs[profile]}},
+		wiretest.Drawn{Name: "tag", Find: tagsOfIDs, As: []string{drawnTags[profile]}, Alike: true})
 }
 
-// ids are those that the profiles draw: name, time and a random part.
-var ids = regexp.MustCompile(`oper[0-9a-f]{17,}`)
-
-// tagsInFile stand for the entity tags, which are of the ids, too.
-var tagsInFile = map[string]string{"ilo": `W/"21064D3B"`, "rmc": `"bb8be42aa0b43c2c9c9a9499c299e3aa"`}
-
-// idsInFile stand for them.
-var idsInFile = map[string]string{"ilo": "oper0000000063bc4f87659ddce4", "rmc": "operbe3ce14106fb4d02a0880b886ea9a6d5"}
-
-func newServer(t *testing.T, s script) *server {
+// newServer serves what a script needs.
+func newServer(t *testing.T, s script) wiretest.Wire {
 	t.Helper()
 	m := newMemory()
 	if s.prepare != nil {
@@ -173,166 +241,58 @@ func newServer(t *testing.T, s script) *server {
 		})
 	}
 	cfg.Now = func() time.Time { return clock }
+	cfg.Rules = func() redfish.Rules { return redfish.Rules{Certificates: s.certificates} }
 	h, err := redfish.New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &server{h: h, profile: s.profile}
-}
-
-// exchange answers one request, both as they stand in a transcript.
-func (s *server) exchange(t *testing.T, request string) string {
-	t.Helper()
-	if s.token != "" {
-		request = strings.ReplaceAll(request, tokenInFile, s.token)
-	}
-	if s.id != "" {
-		request = strings.ReplaceAll(request, idsInFile[s.profile], s.id)
-	}
-	head, body, _ := strings.Cut(request, "\n\n")
-	r, err := http.ReadRequest(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n") + "\r\n\r\n" + body)))
-	if err != nil {
-		t.Fatalf("%s: %v", request, err)
-	}
-	r.TLS, r.RemoteAddr = &tls.ConnectionState{}, "192.0.2.7:4711"
-	w := httptest.NewRecorder()
-	s.h.ServeHTTP(w, r.WithContext(auth.WithRequestID(r.Context(), "request-1")))
-	if token := w.Header().Get("X-Auth-Token"); token != "" {
-		s.token = token
-	}
-	head, body = s.masked(w)
-	return fmt.Sprintf("HTTP/1.1 %d %s\n%s\n%s", w.Code, http.StatusText(w.Code), head, body)
-}
-
-// masked returns an answer with what is drawn replaced by what stands in the file.
-func (s *server) masked(w *httptest.ResponseRecorder) (head, body string) {
-	body = w.Body.String()
-	swap := []string{}
-	if id := ids.FindString(w.Header().Get("Location") + body); id != "" && idsInFile[s.profile] != "" {
-		s.id = id
-	}
-	if s.id != "" {
-		swap = append(swap, s.id, idsInFile[s.profile])
-		if tag := w.Header()["ETag"]; len(tag) > 0 {
-			swap = append(swap, tag[0], tagsInFile[s.profile], quoted(tag[0]), quoted(tagsInFile[s.profile]))
+	n := 0
+	counted := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == s.loseBefore {
+			m.expire()
 		}
-	}
-	if s.token != "" {
-		swap = append(swap, s.token, tokenInFile)
-	}
-	mask := strings.NewReplacer(swap...)
-	body = mask.Replace(body)
-	if w.Header().Get("Content-Length") != "" && w.Body.Len() > 0 {
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	}
-	for _, k := range sortedKeys(w.Header()) {
-		for _, v := range w.Header()[k] {
-			head += k + ": " + mask.Replace(v) + "\n"
+		h.ServeHTTP(w, r)
+	})
+	return wiretest.Serve(counted, func(by string, r *http.Request) *http.Request {
+		r.RemoteAddr = "192.0.2.7:4711"
+		if by != "" {
+			r.TLS.PeerCertificates = []*x509.Certificate{{Subject: pkix.Name{CommonName: by}}}
 		}
-	}
-	return head, body
-}
-
-func quoted(tag string) string { return strings.ReplaceAll(tag, `"`, `\"`) }
-
-func sortedKeys(h http.Header) []string {
-	keys := make([]string, 0, len(h))
-	for k := range h {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
-}
-
-// wire is a RoundTripper whose other end is a function from request to answer.
-type wire func(request string) string
-
-func (f wire) RoundTrip(r *http.Request) (*http.Response, error) {
-	var b bytes.Buffer
-	if err := r.Write(&b); err != nil {
-		return nil, err
-	}
-	answer := f(strings.ReplaceAll(b.String(), "\r\n", "\n"))
-	head, body, _ := strings.Cut(answer, "\n\n")
-	return http.ReadResponse(bufio.NewReader(strings.NewReader(strings.ReplaceAll(head, "\n", "\r\n")+"\r\n\r\n"+body)), r)
-}
-
-func drive(t *testing.T, s script, answer wire) {
-	t.Helper()
-	d, err := redfish.NewDevice(redfish.DeviceConfig{URL: "https://bmc.example", Base: answer, Fresh: answer})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := s.run(t.Context(), d); err != nil {
-		t.Error(err)
-	}
+		return r.WithContext(auth.WithRequestID(r.Context(), "request-1"))
+	})
 }
 
 // Each transcript drives both sides: its requests the Handler, which must give
-// its answers, and its answers the Device, which must send its requests.
+// its answers, and its answers the client, which must send its requests.
 func TestTranscripts(t *testing.T) {
 	t.Parallel()
 	for name, s := range scripts {
-		file := filepath.Join("testdata", name+".txtar")
-		if *update {
-			record(t, file, s)
-		}
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		parts := split(string(raw))
-		t.Run(name+"/server", func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := newServer(t, s)
-			for i := 0; i < len(parts); i += 2 {
-				if got := srv.exchange(t, parts[i]); got != parts[i+1] {
-					t.Errorf("request\n%s\nis answered\n%s\nwant\n%s", parts[i], got, parts[i+1])
-				}
-			}
-		})
-		t.Run(name+"/device", func(t *testing.T) {
-			t.Parallel()
-			n := 0
-			drive(t, s, func(request string) string {
-				if n+1 >= len(parts) || request != parts[n] {
-					t.Fatalf("request %d is\n%s\nwant\n%s", n/2, request, slices.Concat(parts, []string{"none"})[min(n, len(parts))])
-				}
-				n += 2
-				return parts[n-1]
-			})
-			if n != len(parts) {
-				t.Errorf("%d of %d requests were sent", n/2, len(parts)/2)
-			}
+			wiretest.Sides{
+				File:   filepath.Join("testdata", name+".txtar"),
+				Drawn:  func() []wiretest.Drawn { return drawn(s.profile) },
+				Server: func(t *testing.T) wiretest.Wire { return newServer(t, s) },
+				Client: func(t *testing.T, server wiretest.Wire) {
+					if err := s.client(t.Context(), server); err != nil {
+						t.Error(err)
+					}
+				},
+			}.Test(t, *update)
 		})
 	}
 }
 
-// record writes a transcript from the two sides talking to each other.
-func record(t *testing.T, file string, s script) {
-	t.Helper()
-	srv := newServer(t, s)
-	var out strings.Builder
-	drive(t, s, func(request string) string {
-		answer := srv.exchange(t, request)
-		fmt.Fprintf(&out, "-- request --\n%s\n-- answer --\n%s\n", request, answer)
-		return answer
-	})
-	if err := os.WriteFile(file, []byte(out.String()), 0o666); err != nil {
-		t.Fatal(err)
+// client does what the script says.
+func (s script) client(ctx context.Context, server wiretest.Wire) error {
+	way := server.As(s.by)
+	cfg := redfish.DeviceConfig{URL: "https://bmc.example", Base: way, Fresh: way}
+	if s.calls != nil {
+		return s.calls(ctx, cfg)
 	}
-}
-
-// split returns requests and answers in turn. The newline before a marker, and
-// the very last, belong to the file.
-func split(file string) []string {
-	var parts []string
-	for i, p := range strings.Split("\n"+strings.TrimSuffix(file, "\n"), "\n-- request --\n") {
-		if i == 0 {
-			continue
-		}
-		request, answer, _ := strings.Cut(p, "\n-- answer --\n")
-		parts = append(parts, request, answer)
+	d, err := redfish.NewDevice(cfg)
+	if err != nil {
+		return err
 	}
-	return parts
+	return s.run(ctx, d)
 }
