@@ -96,7 +96,7 @@ print(json.dumps({n: m.version(n) for n in ("ilorest", "python-ilorest-library")
 	}
 	for name, pkg := range map[string]string{"ilorest (Debian)": "ilorest", "python-ilorest-library (Debian)": "python3-ilorest"} {
 		if out, err := exec.Command("dpkg-query", "-W", "-f", "${Version}", pkg).Output(); err == nil {
-			v[name] = string(out)
+			v[name], _, _ = strings.Cut(strings.ReplaceAll(string(out), "+", "-"), "-") // not how Debian counts
 		}
 	}
 	return v

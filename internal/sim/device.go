@@ -75,6 +75,13 @@ func (d *Device) compose() (*redfish.Handler, error) {
 		}
 		next, cfg.SetSessions, cfg.HPEPrivileges = own, desk.setSessions, d.auth.hpePrivileges
 		cfg.AccountURI = func(p auth.Principal) string { return redfish.AccountURI(auth.AccountName(p.AccountID)) }
+	case d.cfg.Profile.Name == profileRMC:
+		desk := newDesk(d.auth, nil)
+		administered, err := service.New(service.Config{Desk: desk, Listener: Listener, Verify: d.auth, Next: next, Log: d.cfg.Log})
+		if err != nil {
+			return nil, err
+		}
+		next, cfg.SetSessions = accountsOnly(administered, next), desk.setSessions
 	case d.store.tree.living:
 		desk := newDesk(d.auth, d.cfg.ServerCertificates)
 		administered, err := service.New(service.Config{

@@ -4,8 +4,11 @@ import (
 	"embed"
 	"io/fs"
 	"maps"
+	"net/http"
 	"strings"
 	"sync"
+
+	"github.com/postern/postern/redfish"
 )
 
 //go:embed all:tree-ilo all:tree-rmc
@@ -42,6 +45,19 @@ var rmcTree = sync.OnceValues(func() (*Tree, error) {
 	t.describe()
 	return t, nil
 })
+
+// accountsOnly has the service answer for the accounts alone: of the rest a
+// device's tree has its own.
+func accountsOnly(service, tree http.Handler) http.Handler {
+	const accounts = rootPath + "/AccountService"
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path, err := redfish.Canonical(r.URL.EscapedPath()); err == nil && (path == accounts || within(path, accounts)) {
+			service.ServeHTTP(w, r)
+			return
+		}
+		tree.ServeHTTP(w, r)
+	})
+}
 
 func readEmbedded(name string) (*Tree, error) {
 	root, err := fs.Sub(hpeTrees, name)

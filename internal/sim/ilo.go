@@ -31,7 +31,7 @@ func (c *Config) isILO() bool { return c.Profile.Generation != 0 }
 type ilo struct {
 	is       bool // the device is one; not changed
 	settings hpe.Settings
-	reset    time.Time // when somebody asked for a reset that has not begun; zero: nobody
+	reset    time.Time       // when somebody asked for a reset that has not begun; zero: nobody
 	fetch    trust.FetchFunc // not changed
 }
 
