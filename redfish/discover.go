@@ -22,7 +22,6 @@ type rootView struct {
 	links    []string
 	context  bool   // sessions keep a Context
 	profile  string // that the root shows; "" = none of ours
-	product  string // what an HPE device calls itself
 	old      bool   // an iLO before Redfish
 }
 
@@ -101,7 +100,7 @@ func viewRoot(o object, p Profile) rootView {
 		events:   resolve(o.sub("EventService").text("@odata.id")),
 		context:  p.KeepsContext || atLeast(o.text("RedfishVersion"), 1, 16),
 	}
-	v.profile, v.product = foundIn(o)
+	v.profile = foundIn(o)
 	v.old = isOldILO(o)
 	for _, name := range []string{"Systems", "Chassis", "Managers"} {
 		v.addLink(o.sub(name).text("@odata.id"))

@@ -10,10 +10,9 @@ import (
 func hpeOem(o object) object { return o.sub("Oem").sub("Hpe") }
 
 // foundIn returns the profile of the device that a service root is of, as far as
-// the root shows it: "" for no profile of ours. product is what the device calls
-// itself.
-func foundIn(root object) (profile, product string) {
-	oem := hpeOem(root)
+// the root shows it: "" for no profile of ours.
+func foundIn(root object) string {
+	oem, product := hpeOem(root), ""
 	if managers, err := objects(orEmpty(oem.get("Manager")), maxManagers); err == nil && len(managers) > 0 {
 		product = managers[0].text("ManagerType")
 	}
@@ -22,21 +21,21 @@ func foundIn(root object) (profile, product string) {
 	}
 	generation, ok := strings.CutPrefix(product, "iLO ")
 	if !ok {
-		return "", product
+		return ""
 	}
 	n, err := strconv.Atoi(generation)
 	if err != nil {
-		return "", product
+		return ""
 	}
 	for _, p := range profiles {
 		if p.Generation == n {
-			return p.Name, product
+			return p.Name
 		}
 	}
 	if n > newest().Generation {
-		return newest().Name, product // the nearest that is known
+		return newest().Name // the nearest that is known
 	}
-	return "", product
+	return ""
 }
 
 // maxManagers is how many managers of a root are looked at; an iLO has one.
@@ -79,7 +78,7 @@ func FoundIn(body []byte) (p Profile, ok bool) {
 	if err != nil {
 		return Profile{}, false
 	}
-	name, _ := foundIn(o)
+	name := foundIn(o)
 	if name == "" && isRMC(o) {
 		name = "rmc"
 	}
