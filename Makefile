@@ -8,6 +8,8 @@ SHELL       := /bin/bash
 PYTHON   ?= python3
 FUZZTIME ?= 10s
 BENCH    ?= .
+TORTURE  ?= 5m
+SEED     ?= 1
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
 # Not part of go.mod: it is a tool, and its dependencies are none of ours.
@@ -91,6 +93,13 @@ test-crash: .cache/tally build ## kill -9 and what must hold after it, at most 4
 	@echo "== crash"
 	@$(CLEAN) timeout -k 10 4m \
 		go test -tags integration -json -count 1 -timeout 3m50s -parallel 6 -run '^TestCrash' ./interop | $(TALLY) -logs -stage crash
+
+.PHONY: torture
+torture: .cache/tally ## the long form: the model of leases for TORTURE (5m) from SEED (1), then its mutants, at most 25 minutes more
+	@echo "== torture, seed $(SEED)"
+	@$(CLEAN) go test -json -count 1 -timeout 2h -run '^TestModel$$' ./internal/lease -torture $(TORTURE) -seed $(SEED) | $(TALLY) -logs -stage torture
+	@$(CLEAN) timeout -k 10 25m \
+		go test -json -count 1 -timeout 24m -run '^TestModelMutants$$' ./internal/lease -torture $(TORTURE) | $(TALLY) -logs -stage torture
 
 .PHONY: compat
 compat: setup build ## run the clients and write docs/compatibility.md and docs/leakcheck.md from what happened

@@ -179,14 +179,8 @@ func (r *run) invariants() {
 	if most := r.p.budget + 1 + r.w.lies; ours > most {
 		r.broke("promise 1: %d sessions at the device, the budget and one above it are %d", ours, most)
 	}
-	open, unsure := len(r.rows), 0
-	for _, row := range r.rows {
-		if row.reason == "the device refused the token at the logout" {
-			unsure++
-		}
-	}
-	if most := r.p.budget + 1 + unsure; open > most && !r.p.basic {
-		r.broke("promise 1: %d leases are not ended, the budget and one above it are %d", open, most)
+	if most := r.p.budget + 1 + r.w.doubts; len(r.rows) > most && !r.p.basic {
+		r.broke("promise 1: %d leases are not ended, the budget and one above it are %d", len(r.rows), most)
 	}
 	r.refusals()
 }

@@ -19,6 +19,7 @@ const (
 	cut       = "cut"     // it acts, and the answer is lost
 	late      = "late"    // it acts a minute after the connection was lost
 	refused   = "401"     // it says no, whatever is right
+	deaf      = "401..."  // the same, and to every token until the run ends
 	badly     = "400"
 	broken    = "500"   // it does nothing and says so
 	overtaken = "500+"  // it acts and says that it failed
@@ -31,12 +32,12 @@ const (
 // answersTo lists what may happen instead of the good answer.
 var answersTo = map[string][]string{
 	"login":  {nothing, cut, late, refused, badly, broken, overtaken, full, reset, gone},
-	"logout": {nothing, cut, refused, broken, overtaken, reset, gone},
-	"end":    {nothing, cut, refused, broken, overtaken, reset, gone},
-	"touch":  {nothing, refused, broken, reset, gone},
-	"list":   {nothing, refused, broken, reset, gone},
+	"logout": {nothing, cut, refused, deaf, broken, overtaken, reset, gone},
+	"end":    {nothing, cut, refused, deaf, broken, overtaken, reset, gone},
+	"touch":  {nothing, refused, deaf, broken, reset, gone},
+	"list":   {nothing, refused, deaf, broken, reset, gone},
 	"idle":   {nothing, refused, gone},
-	"call":   {nothing, refused, reset, gone},
+	"call":   {nothing, refused, deaf, reset, gone},
 }
 
 const (
@@ -77,6 +78,7 @@ type machine struct {
 	coming   []seat          // sessions of logins that come late; created says when
 	log      []judged
 	issued   map[string]string // lease of each token that was ever given
+	doubts   int               // leases whose token was refused at the logout, dead or not
 	lies     int               // times that a living token of ours was said to be unknown
 	left     map[string]bool   // audited steps that went out, by event and lease
 	known    map[string]bool   // secrets whose acceptance came back and was followed by a commit
@@ -221,8 +223,8 @@ func (d scripted) login(id, answer string, c auth.Credential, o auth.LoginOption
 		if answer == cut || answer == late {
 			return fail(auth.Unknown, 0, true)
 		}
-		if d.r.p.slow > 0 {
-			time.Sleep(d.r.p.slow)
+		if secret == d.r.p.slowFor {
+			time.Sleep(20 * time.Second)
 			m.log[len(m.log)-1].at = d.r.now()
 		}
 		m.spoken[secret] = true
@@ -295,10 +297,12 @@ func (d scripted) answer(answer string, l auth.Login, act func(own *seat) error)
 		return errors.New("status 500")
 	}
 	own := d.own(l)
-	if answer == refused && own != nil {
+	d.r.deaf = d.r.deaf || answer == deaf
+	lies := answer == refused || d.r.deaf && l.Method != auth.MethodBasic
+	if lies && own != nil {
 		d.m().lies++
 	}
-	if answer == refused || own == nil {
+	if lies || own == nil {
 		if l.Method == auth.MethodBasic {
 			d.m().log = append(d.m().log, judged{at: d.r.now(), secret: l.Secret.Reveal(), refused: true, traffic: true, proven: true, hidden: true})
 			d.m().spoken[l.Secret.Reveal()] = true

@@ -41,7 +41,7 @@ func (r *run) key() string {
 		fmt.Fprintln(&b, names[row.ID], row.State, row.Reason, row.Location, row.TokenSealed != nil, row.Idle, row.Pin, age(row.Updated), age(row.LastUsed), age(row.Created))
 	}
 	f, _ := r.store.Facts(r.ctx, "https://bmc1")
-	fmt.Fprintln(&b, f, r.w.secret, r.w.password, r.w.removed, r.w.pin, r.w.people, r.w.lies)
+	fmt.Fprintln(&b, f, r.w.secret, r.w.password, r.w.removed, r.w.pin, r.w.people, min(r.w.lies, 3), min(r.w.doubts, 3))
 	for _, q := range []string{
 		`select hex(secret_hash), proven, refused, case refused_at when 0 then 0 else (?1 - refused_at) / 1000000000 end, unknown, '' from login_secret order by 1`,
 		`select hex(secret_hash), counts, 0, (?1 - reserved_at) / 1000000000, case settled_at when 0 then 0 else (?1 - settled_at) / 1000000000 end, outcome from login_attempt where counts = 1 or outcome = 'pending' order by reserved_at`,

@@ -123,6 +123,7 @@ type run struct {
 	mu     sync.Mutex // guards what follows, and makes the steps one after another
 	steps  []step
 	away   bool
+	deaf   bool
 	forced bool
 	fresh  string // a secret that was just accepted, with nothing committed since
 	faults []string

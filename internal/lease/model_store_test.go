@@ -76,7 +76,12 @@ func (j journal) HoldLease(ctx context.Context, r lease.Row, at time.Time) error
 }
 
 func (j journal) MoveLease(ctx context.Context, id string, from []lease.State, to lease.State, reason string, at time.Time) error {
-	return j.commit("move", fmt.Sprintf("%s: %s", to, reason), func() error { return j.Store.MoveLease(ctx, id, from, to, reason, at) })
+	return j.commit("move", fmt.Sprintf("%s: %s", to, reason), func() error {
+		if to == lease.Owed && reason == "the device refused the token at the logout" {
+			j.r.w.doubts++
+		}
+		return j.Store.MoveLease(ctx, id, from, to, reason, at)
+	})
 }
 
 func (j journal) TouchLeases(ctx context.Context, used map[string]time.Time, at time.Time) error {

@@ -244,9 +244,31 @@ func (m *Manager) sweepByList(ctx context.Context, rows []Row) error {
 			m.settleOwed(ctx, r, v.why)
 		case v.end != "":
 			m.endListed(ctx, r, l, v.end)
+		case r.Location != "" && m.hasToken(r):
+			m.endIfAlive(ctx, r)
 		}
 	}
 	return nil
+}
+
+// endIfAlive logs a lease out whose token was refused before, if the device knows
+// it now: no other session answers to it, whatever the listing can tell.
+func (m *Manager) endIfAlive(ctx context.Context, r Row) {
+	d, err := m.deviceOf(r)
+	if err != nil {
+		return
+	}
+	login, unkept := m.unkeptLogin(r.ID)
+	if !unkept {
+		l, err := m.revive(r, d, r.Domain)
+		if err != nil {
+			return
+		}
+		login = l.login
+	}
+	if d.Touch(ctx, login) == nil {
+		m.endOwed(ctx, r)
+	}
 }
 
 // endListed ends a session that carries our nonce, with the rights of another login.

@@ -97,9 +97,10 @@ func (s *Store) history(ctx context.Context, tx *sql.Tx, k lease.Key, since time
 	if err != nil {
 		return h, err
 	}
+	// The device counted it between the two times; the later one is on the safe side.
 	rows, err := tx.QueryContext(ctx, `
-		select reserved_at from login_attempt
-		where domain = ? and account = ? and counts = 1 and reserved_at > ? order by reserved_at`,
+		select max(reserved_at, settled_at) as at from login_attempt
+		where domain = ? and account = ? and counts = 1 and max(reserved_at, settled_at) > ? order by at`,
 		k.Domain, k.Account, nanos(since))
 	if err != nil {
 		return h, err
