@@ -13,10 +13,14 @@ const (
 	MethodAuto    Method = "auto"
 	MethodSession Method = "session"
 	MethodBasic   Method = "basic"
-	// MethodCertificate shows a certificate in the TLS handshake, once, and gets
-	// a session for it.
+	// MethodCertificate shows a certificate in the TLS handshake: at some devices
+	// once, for a session, at others on each call.
 	MethodCertificate Method = "certificate"
 )
+
+// PerCall reports whether a login by this method is nothing at the device: its
+// credential goes with each call, and there is no session to end.
+func (m Method) PerCall() bool { return m == MethodBasic || m == MethodCertificate }
 
 // A Credential is what Postern logs in to a device with.
 type Credential struct {
@@ -24,7 +28,8 @@ type Credential struct {
 	Password Secret
 	// Passcode is the one-time code of a device that wants one besides the password.
 	Passcode Secret
-	// Certificate is for MethodCertificate; Account may be empty with it.
+	// Certificate is for MethodCertificate; Account may be empty with it. Where the
+	// certificate goes with each call, what opens the connections shows it.
 	Certificate ClientCertificate
 }
 
@@ -40,9 +45,9 @@ type LoginOptions struct {
 
 // A Login is what a device gave for a Credential: Postern's side of a lease.
 type Login struct {
-	Method     Method // MethodSession or MethodBasic; a certificate gives a session
+	Method     Method // MethodSession, MethodBasic, or MethodCertificate where that goes with each call
 	Account    AccountName
-	Secret     Secret        // session: the device's token; basic: the password
+	Secret     Secret        // session: the device's token; basic: the password; certificate: none
 	Location   string        // session: the path of the session at the device, byte for byte
 	ID         string        // session: the device's id, as far as the answer told it
 	Idle       time.Duration // the device's idle timeout; 0 = not told

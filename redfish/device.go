@@ -46,7 +46,8 @@ type DeviceConfig struct {
 	Found func(Profile)
 
 	// Base carries calls that may share connections; nil means
-	// http.DefaultTransport.
+	// http.DefaultTransport. Where a certificate goes with each call, both it and
+	// Fresh show it.
 	Base http.RoundTripper
 	// Fresh carries logins and logouts. It must open a connection for each
 	// request and call the hooks of net/http/httptrace: an http.Transport with
@@ -232,11 +233,11 @@ func setTarget(u *url.URL, path string) error {
 
 // Touch asks for the login's own session, which also keeps it alive. nil: it
 // lives. auth.ErrNoSession: the device does not know it. Any other error: not
-// known. A Basic login, and one without a location, asks for a protected
+// known. A login that goes with each call, and one without a location, asks for a protected
 // resource instead, where only 401 means that the device does not know it.
 func (d *Device) Touch(ctx context.Context, l auth.Login) error {
 	path, own := l.Location, true
-	if l.Method == auth.MethodBasic || path == "" {
+	if l.Method.PerCall() || path == "" {
 		root, err := d.discover(ctx)
 		if err != nil {
 			return err
@@ -261,9 +262,9 @@ func (d *Device) Touch(ctx context.Context, l auth.Login) error {
 // Logout ends the login's own session with its own token. nil: it is ended or
 // gone. auth.ErrNoSession: the device does not know the token, and said so twice,
 // so the session is probably gone. Any other error: it may still live. The
-// caller's cancel does not cut it. A Basic login has nothing to end.
+// caller's cancel does not cut it. A login that goes with each call has nothing to end.
 func (d *Device) Logout(ctx context.Context, l auth.Login) error {
-	if l.Method == auth.MethodBasic {
+	if l.Method.PerCall() {
 		return nil
 	}
 	if l.Location == "" {

@@ -23,15 +23,20 @@ import (
 // POST got 404, 405 or 501; never after 401 or 403. A Basic login is proven by
 // one GET of a resource that the root names.
 //
-// MethodCertificate, and MethodAuto with a certificate and no password, shows the
-// certificate at the page that iLO has for it; DeviceConfig.Fresh must be an
-// http.Transport for that.
+// MethodCertificate, and MethodAuto with a certificate and no password, depends on
+// the profile. An iLO is shown the certificate once, at the page that it has for
+// that; DeviceConfig.Fresh must be an http.Transport. Other devices have no login
+// for certificates: what DeviceConfig.Base shows in its handshakes is the
+// credential of each call, and is proven as Basic is.
 //
 // A session's Location may be empty when the device told none and its sessions
 // do not show which is ours.
 func (d *Device) Login(ctx context.Context, c auth.Credential, o auth.LoginOptions) (auth.Login, error) {
 	ctx = context.WithoutCancel(ctx)
 	root, err := d.discover(ctx)
+	if err != nil && o.Method == auth.MethodCertificate && refusedHandshake(err) {
+		return auth.Login{}, noAnswer(true, err, auth.Login{})
+	}
 	if err != nil {
 		return auth.Login{}, notSent(err)
 	}
@@ -45,10 +50,13 @@ func (d *Device) Login(ctx context.Context, c auth.Credential, o auth.LoginOptio
 			method = auth.MethodBasic
 		}
 	}
-	if method == auth.MethodCertificate {
-		return d.loginCertificate(ctx, c, root)
+	if page := d.as(root).CertificatePage(); method == auth.MethodCertificate && page != "" {
+		return d.loginCertificate(ctx, c, root, page)
 	}
-	if method == auth.MethodBasic {
+	switch method {
+	case auth.MethodCertificate:
+		return d.proveCertificate(ctx, c, root)
+	case auth.MethodBasic:
 		return d.loginBasic(ctx, c, root)
 	}
 	l, le := d.loginSession(ctx, c, o, root)
@@ -98,12 +106,12 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 	body := encode(loginBody{
 		UserName: string(c.Account), Password: c.Password.Reveal(), Context: nonce, Token: c.Passcode.Reveal(),
 	})
-	a, sent, err := d.once(ctx, http.MethodPost, collection, auth.Login{}, body)
+	a, sent, err := d.once(ctx, d.fresh, http.MethodPost, collection, auth.Login{}, body)
 	if err == nil && a.status/100 == 3 && redirectPath(a.header, d.base) == collection+"/" {
 		// The one redirect that is followed. observed: older Supermicro
 		// (check_redfish PR 187). Nothing has been judged yet, so the second
 		// POST belongs to the same attempt.
-		a, _, err = d.once(ctx, http.MethodPost, collection+"/", auth.Login{}, body)
+		a, _, err = d.once(ctx, d.fresh, http.MethodPost, collection+"/", auth.Login{}, body)
 		sent = true // the first one was
 	}
 	if err != nil {
@@ -120,20 +128,24 @@ func (d *Device) post(ctx context.Context, c auth.Credential, o auth.LoginOption
 	return d.accepted(ctx, c, a, nonce, root)
 }
 
-// once sends one request that carries a credential, on a connection of its
-// own, and tells whether any of it may have reached the device.
-func (d *Device) once(ctx context.Context, method, path string, l auth.Login, body []byte) (answer, bool, error) {
+// once sends one request that carries a credential, on a connection of its own
+// where rt makes one, and tells whether any of it may have reached the device.
+func (d *Device) once(ctx context.Context, rt http.RoundTripper, method, path string, l auth.Login, body []byte) (answer, bool, error) {
 	var sent atomic.Bool
 	ctx, cancel := context.WithTimeout(ctx, loginTimeout)
 	defer cancel()
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteHeaders: func() { sent.Store(true) }})
-	a, err := d.ask(ctx, d.fresh, method, path, l, body, maxListing)
+	a, err := d.ask(ctx, rt, method, path, l, body, maxListing)
 	return a, sent.Load() || err == nil, err
 }
 
 // noAnswer is a login that nothing came back for.
 func noAnswer(sent bool, err error, asked auth.Login) *auth.LoginError {
+	refused := refusedHandshake(err)
 	err = clean(err, asked)
+	if refused {
+		return &auth.LoginError{Outcome: auth.Refused, Sent: true, Err: fmt.Errorf("redfish: log in: the device ended the handshake because of the client certificate: %w", err)}
+	}
 	if !sent {
 		return &auth.LoginError{Outcome: auth.NotJudged, Err: fmt.Errorf("redfish: log in: %w", err)}
 	}
@@ -303,20 +315,24 @@ func (d *Device) findOwn(ctx context.Context, l auth.Login, nonce, collection st
 	return l
 }
 
-// loginBasic proves a credential with one GET. Where the resource is not there
-// the next is asked: 404 came before or after the password, and says nothing
-// of it.
+// loginBasic proves a credential with one GET.
 func (d *Device) loginBasic(ctx context.Context, c auth.Credential, root rootView) (auth.Login, error) {
 	if strings.Contains(string(c.Account), ":") || hasControl(string(c.Account)) || hasControl(c.Password.Reveal()) {
 		return auth.Login{}, notSent(errors.New("an account or password that HTTP Basic cannot carry"))
 	}
-	l := BasicLogin(c)
+	return d.prove(ctx, d.fresh, BasicLogin(c), root)
+}
+
+// prove asks for a protected resource with a login that goes with each call.
+// Where the resource is not there the next is asked: 404 came before or after the
+// credential, and says nothing of it.
+func (d *Device) prove(ctx context.Context, rt http.RoundTripper, l auth.Login, root rootView) (auth.Login, error) {
 	var le *auth.LoginError
 	for _, path := range root.protected() {
-		a, sent, err := d.once(ctx, http.MethodGet, path, l, nil)
+		a, sent, err := d.once(ctx, rt, http.MethodGet, path, l, nil)
 		switch {
 		case err != nil:
-			return auth.Login{}, noAnswer(sent, err, BasicLogin(c))
+			return auth.Login{}, noAnswer(sent, err, l)
 		case a.status/100 == 2:
 			if t, err := http.ParseTime(a.header.Get("Date")); err == nil {
 				l.DeviceDate = t

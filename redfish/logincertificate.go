@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync/atomic"
@@ -20,14 +21,10 @@ import (
 // alone, that is a renegotiation under TLS 1.2, which is allowed here, and under
 // TLS 1.3 something that Go does not do: a first try without a token is followed
 // by a second one under TLS 1.2 (redfish-hpe, 4.5).
-func (d *Device) loginCertificate(ctx context.Context, c auth.Credential, root rootView) (auth.Login, error) {
+func (d *Device) loginCertificate(ctx context.Context, c auth.Credential, root rootView, page string) (auth.Login, error) {
 	cert := c.Certificate.Reveal()
 	if cert == nil {
 		return auth.Login{}, notSent(errors.New("a login by certificate without a certificate"))
-	}
-	page := certificatePage
-	if f := d.as(root).flavour; f != nil && f.certificatePage != "" {
-		page = f.certificatePage
 	}
 	var a answer
 	for _, most := range []uint16{0, tls.VersionTLS12} {
@@ -57,6 +54,29 @@ func (d *Device) loginCertificate(ctx context.Context, c auth.Credential, root r
 		}
 	}
 	return l, nil
+}
+
+// proveCertificate asks for a protected resource over the connections that calls
+// use: the certificate that they show is the credential (DSP0266 1.20.0, 13.3.3).
+func (d *Device) proveCertificate(ctx context.Context, c auth.Credential, root rootView) (auth.Login, error) {
+	if t, ok := d.shared.(*http.Transport); ok && showsNone(t) {
+		return auth.Login{}, notSent(errors.New("a login by certificate, and nothing shows one: DeviceConfig.Base has none in its TLS configuration"))
+	}
+	return d.prove(ctx, d.shared, auth.Login{Method: auth.MethodCertificate, Account: c.Account}, root)
+}
+
+// showsNone reports whether a transport has no client certificate. One that dials
+// by itself may have one that is not seen from here.
+func showsNone(t *http.Transport) bool {
+	c := t.TLSClientConfig
+	return t.DialTLSContext == nil && (c == nil || len(c.Certificates) == 0 && c.GetClientCertificate == nil)
+}
+
+// refusedHandshake reports whether the device ended a handshake with an alert. In
+// TLS 1.3 that comes after the client took the handshake for done.
+func refusedHandshake(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "remote error"
 }
 
 // openPage asks for the page over a connection of its own, on which the

@@ -86,6 +86,15 @@ func FindProfile(name string) (Profile, error) {
 	return Profile{}, fmt.Errorf("redfish: no profile %q", parts[0])
 }
 
+// CertificatePage is the path that a client certificate logs in at, for a session;
+// "" where it goes with each call.
+func (p Profile) CertificatePage() string {
+	if p.flavour == nil {
+		return ""
+	}
+	return p.flavour.certificatePage
+}
+
 // Profiles returns the names of all profiles.
 func Profiles() []string {
 	var names []string

@@ -84,12 +84,13 @@ var scripts = map[string]script{
 		}
 		return nil
 	}},
-	"ilo":               {profile: "ilo", run: hpeSession},
-	"ilo-refused":       {profile: "ilo", run: hpeRefused(400)},
-	"rmc":               {profile: "rmc", run: hpeSession},
-	"rmc-refused":       {profile: "rmc", run: hpeRefused(401)},
-	"transport-lost":    {loseBefore: 4, calls: transportLost},
-	"transport-refused": {calls: transportRefused},
+	"ilo":                   {profile: "ilo", run: hpeSession},
+	"ilo-refused":           {profile: "ilo", run: hpeRefused(400)},
+	"rmc":                   {profile: "rmc", run: hpeSession},
+	"rmc-refused":           {profile: "rmc", run: hpeRefused(401)},
+	"transport-lost":        {loseBefore: 4, calls: transportLost},
+	"transport-refused":     {calls: transportRefused},
+	"transport-certificate": {certificates: true, by: "reader", calls: transportCertificate},
 	"full": {prepare: func(m *memory) { m.limit = 0 }, run: func(ctx context.Context, d *redfish.Device) error {
 		_, err := d.Login(ctx, credentialOf("oper"), auth.LoginOptions{})
 		var le *auth.LoginError
@@ -133,6 +134,16 @@ func transportRefused(ctx context.Context, device redfish.DeviceConfig) error {
 	}
 	secret = password
 	return errors.Join(expectStatus(ctx, tr, http.StatusOK), tr.Close())
+}
+
+// transportCertificate has its certificate in the connections: no login is sent, and
+// there is nothing to log out of.
+func transportCertificate(ctx context.Context, device redfish.DeviceConfig) error {
+	tr, err := redfish.NewTransport(redfish.TransportConfig{Device: device, Method: auth.MethodCertificate})
+	if err != nil {
+		return err
+	}
+	return errors.Join(expectStatus(ctx, tr, http.StatusOK), expectStatus(ctx, tr, http.StatusOK), tr.Close())
 }
 
 // expectStatus makes one call.

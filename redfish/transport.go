@@ -3,6 +3,7 @@ package redfish
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,9 @@ var (
 	// ErrPasswordRefused: the device refused this password before. It is not
 	// sent again until Credential gives another one.
 	ErrPasswordRefused = errors.New("redfish: the device refused this password, which is not sent again")
+	// ErrCertificateRefused: the device refused this client certificate before. It
+	// is not shown again until Credential gives another one.
+	ErrCertificateRefused = errors.New("redfish: the device refused this client certificate, which is not tried again")
 	// ErrUnanswered: no login with this password got an answer that says whether
 	// it is right, and it counts as refused: it is not sent again until Credential
 	// gives another one.
@@ -34,7 +38,8 @@ type TransportConfig struct {
 	Device DeviceConfig
 
 	// Credential is asked before each login, so that a changed password is
-	// taken up. It may be nil where Login is given: then there is no second login.
+	// taken up. It may be nil where Login is given: then there is no second login;
+	// and with auth.MethodCertificate, where Device.Base shows the certificate.
 	Credential func(context.Context) (auth.Credential, error)
 	// Method is how to log in; "" means auth.MethodAuto.
 	Method auth.Method
@@ -69,11 +74,12 @@ type Transport struct {
 	mu      sync.Mutex // guards what follows
 	closed  bool
 	login   auth.Login
-	serial  int     // of the login; 0: there is none
-	given   bool    // the login is TransportConfig.Login
-	flight  *flight // the login under way
-	refused auth.Secret
+	serial  int          // of the login; 0: there is none
+	given   bool         // the login is TransportConfig.Login
+	flight  *flight      // the login under way
+	refused auth.Secret  // the password, or what names the certificate
 	why     error        // that it is not sent again
+	shown   auth.Secret  // what names the certificate of the login; zero: none
 	unknown int          // logins in a row that got no answer
 	proven  bool         // the device took a login
 	noNonce bool         // the device stumbled over the nonce
@@ -98,7 +104,7 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 		return nil, err
 	}
 	have := cfg.Login.Method != ""
-	if cfg.Credential == nil && !have {
+	if cfg.Credential == nil && !have && cfg.Method != auth.MethodCertificate {
 		return nil, errors.New("redfish: transport without a credential and without a login")
 	}
 	t := &Transport{cfg: cfg, device: d, nonce: cfg.Context}
@@ -113,7 +119,7 @@ func NewTransport(cfg TransportConfig) (*Transport, error) {
 
 // RoundTrip implements http.RoundTripper. Credentials in r are left out for the
 // login's. Errors: those of the device's transport, ErrClosed, ErrOtherHost,
-// ErrPasswordRefused, ErrUnanswered, and *auth.LoginError where no login could be had.
+// ErrPasswordRefused, ErrCertificateRefused, ErrUnanswered, and *auth.LoginError where no login could be had.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.URL.Scheme+"://"+r.URL.Host != t.device.base {
 		return nil, fail(r, ErrOtherHost)
@@ -250,8 +256,11 @@ func (t *Transport) land(f *flight, l auth.Login, serial int, err error) {
 func (t *Transport) drop(ctx context.Context, l auth.Login) {
 	t.mu.Lock()
 	t.login, t.serial = auth.Login{}, 0
-	if l.Method == auth.MethodBasic {
+	switch l.Method {
+	case auth.MethodBasic:
 		t.refused, t.why, t.proven = l.Secret, ErrPasswordRefused, false
+	case auth.MethodCertificate:
+		t.refused, t.why, t.proven = t.shown, ErrCertificateRefused, false
 	}
 	given := t.given && !t.cfg.EndLogin
 	t.mu.Unlock()
@@ -274,15 +283,13 @@ const maxUnknown = 2
 
 // attempt logs in once, but not with a password that was refused.
 func (t *Transport) attempt(ctx context.Context) (auth.Login, error) {
-	if t.cfg.Credential == nil {
-		return auth.Login{}, fmt.Errorf("redfish: the login that was given has ended: %w", auth.ErrNoSession)
-	}
-	c, err := t.cfg.Credential(ctx)
+	c, err := t.credential(ctx)
 	if err != nil {
-		return auth.Login{}, fmt.Errorf("redfish: credential: %w", err)
+		return auth.Login{}, err
 	}
+	secret, refusal := sent(c, t.cfg.Method)
 	t.mu.Lock()
-	blocked, why := !t.refused.IsZero() && t.refused.Equal(c.Password), t.why
+	blocked, why := !t.refused.IsZero() && t.refused.Equal(secret), t.why
 	o := auth.LoginOptions{Method: t.cfg.Method, Nonce: t.nonce, NoNonce: t.noNonce}
 	t.mu.Unlock()
 	if blocked {
@@ -297,17 +304,45 @@ func (t *Transport) attempt(ctx context.Context) (auth.Login, error) {
 	defer t.mu.Unlock()
 	t.noNonce = o.NoNonce
 	if err == nil {
-		t.refused, t.unknown, t.proven = auth.Secret{}, 0, true
+		t.refused, t.unknown, t.proven, t.shown = auth.Secret{}, 0, true, secret
 		return l, nil
 	}
 	if le, ok := errors.AsType[*auth.LoginError](err); ok {
-		t.failed(le, c.Password)
+		t.failed(le, secret, refusal)
 	}
 	return auth.Login{}, err
 }
 
-// failed draws the conclusions of a login that failed; t.mu is held.
-func (t *Transport) failed(le *auth.LoginError, password auth.Secret) {
+func (t *Transport) credential(ctx context.Context) (auth.Credential, error) {
+	if t.cfg.Credential == nil && t.cfg.Method == auth.MethodCertificate {
+		return auth.Credential{}, nil // the connections have it
+	}
+	if t.cfg.Credential == nil {
+		return auth.Credential{}, fmt.Errorf("redfish: the login that was given has ended: %w", auth.ErrNoSession)
+	}
+	c, err := t.cfg.Credential(ctx)
+	if err != nil {
+		return c, fmt.Errorf("redfish: credential: %w", err)
+	}
+	return c, nil
+}
+
+// sent names what a login proves itself with, and the error once that was refused:
+// the password, or the certificate, which is zero where the connections alone have it.
+func sent(c auth.Credential, m auth.Method) (auth.Secret, error) {
+	if m != auth.MethodCertificate && !c.Password.IsZero() {
+		return c.Password, ErrPasswordRefused
+	}
+	cert := c.Certificate.Reveal()
+	if cert == nil || len(cert.Certificate) == 0 {
+		return auth.Secret{}, ErrCertificateRefused
+	}
+	sum := sha256.Sum256(cert.Certificate[0])
+	return auth.NewSecret(string(sum[:])), ErrCertificateRefused
+}
+
+// failed draws the conclusions of a login that failed with a secret; t.mu is held.
+func (t *Transport) failed(le *auth.LoginError, secret auth.Secret, refusal error) {
 	if le.Outcome == auth.Unknown {
 		t.unknown++
 		if le.Status == 0 || le.Status/100 == 2 {
@@ -316,9 +351,9 @@ func (t *Transport) failed(le *auth.LoginError, password auth.Secret) {
 	}
 	switch {
 	case le.Outcome == auth.Refused:
-		t.refused, t.why, t.proven = password, ErrPasswordRefused, false
+		t.refused, t.why, t.proven = secret, refusal, false
 	case t.unknown >= maxUnknown && !t.proven:
-		t.refused, t.why = password, fmt.Errorf("%w: %w", ErrUnanswered, le.Err)
+		t.refused, t.why = secret, fmt.Errorf("%w: %w", ErrUnanswered, le.Err)
 	}
 }
 
