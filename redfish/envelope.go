@@ -108,6 +108,7 @@ func (e *envelope) id(key string) string {
 // registry, or one of iLO's own: "iLO.ResetRequired".
 func WriteMessage(w http.ResponseWriter, r *http.Request, status int, key string, args ...string) {
 	p := &Problem{Status: status, Key: key, Args: args}
+	faceOf(r).place(w.Header(), r)
 	writeJSON(w, r, status, faceOf(r).profile.errorBody(p))
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -39,6 +40,7 @@ type authority struct {
 	host    string           // the device's name, for the names in certificates
 	trust   *trust.Service
 	log     *slog.Logger
+	sleep   func(time.Duration)
 	// changed is told of resources that came, changed or went, by the type of the
 	// event. It is called with mu held: it must not wait, and not call the authority.
 	changed func(event, uri, resource string)
@@ -59,7 +61,7 @@ type authority struct {
 
 func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	a := &authority{
-		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name, log: cfg.Log,
+		slots: cfg.Slots, faults: f, journal: j, now: cfg.clock, host: cfg.Name, log: cfg.Log, sleep: time.Sleep,
 		changed: func(string, string, string) {},
 		roles:   make(map[auth.Role]admin.Role), logins: account.DefaultRules(),
 		rules: admin.ListenerRules{
@@ -70,7 +72,7 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 	}
 	a.logins.Threshold, a.logins.Duration, a.logins.ResetAfter = cfg.Lockout, cfg.LockoutFor, 0
 	if cfg.isILO() {
-		a.ilo = ilo{is: true, settings: hpe.FirstSettings(!cfg.NoLicence, a.now()), fetch: cfg.Fetch}
+		a.ilo = newILO(cfg, f, a.now())
 	}
 	for _, n := range cfg.accounts() {
 		a.add(n, false)
@@ -84,6 +86,24 @@ func newAuthority(cfg Config, f *faults, j *journal) (*authority, error) {
 // Login makes a session. auth.ErrBadCredentials; auth.ErrSessionLimit where all
 // slots are taken, which only somebody with the right password learns.
 func (a *authority) Login(ctx context.Context, try auth.Attempt) (auth.Session, error) {
+	s, err := a.login(ctx, try)
+	a.linger(try, err)
+	return s, err
+}
+
+// linger has the answer to a wrong password wait, where the device does so.
+// Nobody else waits with it.
+func (a *authority) linger(try auth.Attempt, err error) {
+	if err != nil && !errors.Is(err, auth.ErrBadCredentials) {
+		return
+	}
+	a.mu.Lock()
+	wait := a.delay(try, err == nil)
+	a.mu.Unlock()
+	a.sleep(wait)
+}
+
+func (a *authority) login(ctx context.Context, try auth.Attempt) (auth.Session, error) {
 	n := noteFrom(ctx)
 	n.user = string(try.Account)
 	var holder *known
@@ -187,6 +207,12 @@ func (a *authority) Check(ctx context.Context, try auth.Attempt) (auth.Principal
 	if try.Kind == auth.Certificate {
 		return a.byCertificate(ctx, try)
 	}
+	p, err := a.basic(ctx, try)
+	a.linger(try, err)
+	return p, err
+}
+
+func (a *authority) basic(ctx context.Context, try auth.Attempt) (auth.Principal, error) {
 	noteFrom(ctx).user = string(try.Account)
 	a.mu.Lock()
 	defer a.mu.Unlock()

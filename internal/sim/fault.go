@@ -34,6 +34,7 @@ type faults struct {
 	dropLogoutEvery int // 0: none
 	newCertificate  int // answers until then; 0: never
 	badLicence      bool
+	timeByDHCP      bool
 
 	// inward gives the URI that a request has inside the device, by the one that
 	// it was sent to.

@@ -124,6 +124,8 @@ var faultTable = []struct {
 		flag(before(ifMatchRequired))},
 	{Fault{"bad-licence", "", "an iLO takes no licence key, whatever its form"},
 		flag(func(f *faults) { f.badLicence = true })},
+	{Fault{"time-by-dhcp", "", "an iLO has its time servers from DHCP, so they cannot be set"},
+		flag(func(f *faults) { f.timeByDHCP = true })},
 	{Fault{"certificate-changes", "N", "after N answers connections are closed, and new ones get another, self-signed certificate"},
 		every(setNewCertificate)},
 }

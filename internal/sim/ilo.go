@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -33,6 +34,59 @@ type ilo struct {
 	settings hpe.Settings
 	reset    time.Time       // when somebody asked for a reset that has not begun; zero: nobody
 	fetch    trust.FetchFunc // not changed
+
+	failed map[string]int // wrong passwords in a row, by account and by source
+}
+
+func newILO(cfg Config, f *faults, now time.Time) ilo {
+	set := hpe.FirstSettings(!cfg.NoLicence, now)
+	set.NTPByDHCP = f.timeByDHCP
+	return ilo{is: true, settings: set, fetch: cfg.Fetch, failed: make(map[string]int)}
+}
+
+// maxFailed bounds the accounts and sources that are remembered for a wrong
+// password; beyond it all are forgotten.
+const maxFailed = 1000
+
+// delay says how long the answer to a login or Basic call waits, and counts it:
+// of wrong passwords in a row, by account or from one address, the first few are
+// answered at once, the next ones later. a.mu is held.
+func (a *authority) delay(try auth.Attempt, good bool) time.Duration {
+	if !a.ilo.is || try.Kind != auth.Password {
+		return 0
+	}
+	keys := []string{"account " + string(try.Account), "source " + try.Source.String()}
+	if good {
+		for _, key := range keys {
+			delete(a.ilo.failed, key)
+		}
+		return 0
+	}
+	if len(a.ilo.failed) >= maxFailed {
+		clear(a.ilo.failed)
+	}
+	most := 0
+	for _, key := range keys {
+		a.ilo.failed[key]++
+		most = max(most, a.ilo.failed[key])
+	}
+	return a.delayAfter(most - 1)
+}
+
+// delayAfter is how long the answer to a wrong password waits after so many.
+func (a *authority) delayAfter(before int) time.Duration {
+	set := a.ilo.settings
+	if before < set.FailuresBefore {
+		return 0
+	}
+	return time.Duration(set.FailureDelay) * time.Second
+}
+
+// FailureDelay is how long the next wrong password from an address waits.
+func (o office) FailureDelay(source netip.Addr) time.Duration {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.delayAfter(o.ilo.failed["source "+source.String()])
 }
 
 // certificatePage is where a client with a certificate logs in to an iLO.

@@ -247,13 +247,13 @@ func (s *Service) removeAccount(c *call) error {
 	if err != nil {
 		return err
 	}
-	if err := c.match(); err != nil {
+	if err := cmp.Or(s.may(c, UserConfigPriv), c.match()); err != nil {
 		return err
 	}
 	if err := s.cfg.Desk.RemoveAccount(c.r.Context(), p.Name, 0); err != nil {
 		return s.accountFault(c, err)
 	}
-	return c.done("AccountRemoved")
+	return c.done("Success")
 }
 
 // checkPassword holds a new password against what an iLO asks of one besides the

@@ -2,6 +2,7 @@ package hpe
 
 import (
 	"context"
+	"net/netip"
 	"regexp"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ type Office interface {
 	// as a reset of the manager does.
 	Restart(ctx context.Context)
 
+	// FailureDelay is how long the answer to the next wrong password from an
+	// address would wait.
+	FailureDelay(source netip.Addr) time.Duration
 	// Clock is the device's time.
 	Clock() time.Time
 }

@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"net/netip"
 	"strconv"
+	"time"
 
 	rf "github.com/postern/postern/redfish"
 )
@@ -36,7 +38,7 @@ func (s *Service) root(c *call) (any, error) {
 		"Registries": ref(registriesURI + "/"), "SessionService": ref(sessionServiceURI + "/"),
 		"Links": object{"Sessions": ref(sessionsURI + "/")}, "Product": s.product(), "RedfishVersion": "1.13.0", "UUID": s.cfg.UUID, "Vendor": "HPE",
 		"ProtocolFeaturesSupported": s.features(),
-		"Oem":                       oem(oemRootType, s.oemRoot(set)),
+		"Oem":                       oem(oemRootType, s.oemRoot(c, set)),
 	}
 	for name, uri := range s.cfg.Children {
 		o[name] = ref(uri)
@@ -49,6 +51,15 @@ func (s *Service) product() string { return fmt.Sprintf("ProLiant DL360 Gen%d", 
 // kind is what HPE's clients take the generation from: "iLO 6".
 func (s *Service) kind() string { return "iLO " + strconv.Itoa(s.cfg.Generation) }
 
+// source is the peer's address; the zero Addr where the server does not tell one.
+func source(r *http.Request) netip.Addr {
+	ap, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ap.Addr().Unmap().WithZone("")
+}
+
 func (s *Service) hostName(set Settings) string {
 	if set.HostName != "" {
 		return set.HostName
@@ -56,7 +67,7 @@ func (s *Service) hostName(set Settings) string {
 	return s.cfg.Name
 }
 
-func (s *Service) oemRoot(set Settings) object {
+func (s *Service) oemRoot(c *call, set Settings) object {
 	message := ""
 	if set.Banner {
 		message = set.BannerText
@@ -72,7 +83,7 @@ func (s *Service) oemRoot(set Settings) object {
 		"Sessions": object{
 			"CertCommonName": name, "CertificateLoginEnabled": set.CertificateLogin, "KerberosEnabled": false,
 			"LDAPAuthLicenced": set.Licence.Advanced(), "LDAPEnabled": set.Directory, "LocalLoginEnabled": true,
-			"LoginFailureDelay": 0, "LoginHint": object{"Hint": "POST to /Sessions to login using the following JSON object:",
+			"LoginFailureDelay": passing{int(s.cfg.Office.FailureDelay(source(c.r)) / time.Second)}, "LoginHint": object{"Hint": "POST to /Sessions to login using the following JSON object:",
 				"HintPOSTData": object{"Password": "password", "UserName": "username"}},
 			"SecurityMessage": message, "SecurityOverride": false, "ServerName": "",
 		},
