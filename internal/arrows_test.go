@@ -41,7 +41,7 @@ var arrows = map[string]arrow{
 	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
 	"internal/demo":      {ours: "auth internal/account internal/admin internal/serve internal/sim internal/target"},
 	"internal/serve": {
-		ours: "auth internal/account internal/admin internal/audit internal/authority internal/backup internal/client internal/config internal/gateway internal/lease " +
+		ours: "auth internal/account internal/admin internal/audit internal/authority internal/backup internal/client internal/config internal/gateway internal/lease internal/metrics " +
 			"internal/policy internal/seal internal/service/redfish internal/session internal/sim internal/store internal/target internal/trust redfish",
 	},
 
@@ -69,6 +69,7 @@ var arrows = map[string]arrow{
 	"internal/audit":     {ours: "auth", noHTTP: true},
 	"internal/backup":    {ours: "auth", others: "filippo.io/age", noHTTP: true},
 	"internal/policy":    {ours: "auth", noHTTP: true},
+	"internal/metrics":   {ours: "internal/audit", others: "github.com/prometheus/client_golang/prometheus github.com/prometheus/client_golang/prometheus/collectors github.com/prometheus/client_golang/prometheus/promhttp"},
 	"internal/seal":      {ours: "auth", noHTTP: true},
 
 	"redfish": {ours: "auth"},

@@ -23,6 +23,9 @@ type Config struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
+	// Observe is told what is recorded; nil = nobody.
+	Observe Observer
+
 	// SegmentBytes is the size at which a file is followed by the next; 0 is 64 MiB.
 	SegmentBytes int64
 }
@@ -38,6 +41,20 @@ const (
 	maxGroup = 1 << 20
 )
 
+// An Observer is told of records, by the goroutine that hands them in. Its methods
+// return at once and are safe for concurrent use.
+type Observer interface {
+	// Recorded is told of each record that is on stable storage, or that Note took.
+	Recorded(r Record)
+	// Appended is told how long an Append took, and what it returned.
+	Appended(took time.Duration, err error)
+}
+
+type nobody struct{}
+
+func (nobody) Recorded(Record)               {}
+func (nobody) Appended(time.Duration, error) {}
+
 // ErrClosed is returned by Append after Close.
 var ErrClosed = errors.New("audit: the log is closed")
 
@@ -45,6 +62,7 @@ var ErrClosed = errors.New("audit: the log is closed")
 type Log struct {
 	now     func() time.Time
 	log     *slog.Logger
+	observe Observer
 	w       *writer // of the goroutine that Open starts
 	failing bool    // of the same: the last group could not be written
 	epoch   int64
@@ -98,6 +116,9 @@ func open(cfg Config, d disk) (*Log, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
+	if cfg.Observe == nil {
+		cfg.Observe = nobody{}
+	}
 	if !validNode.MatchString(cfg.Node) || cfg.Epoch < 1 {
 		return nil, fmt.Errorf("audit: node %q and epoch %d cannot name a file", cfg.Node, cfg.Epoch)
 	}
@@ -110,7 +131,7 @@ func open(cfg Config, d disk) (*Log, error) {
 		return nil, err
 	}
 	l := &Log{
-		now: cfg.Now, log: cfg.Log, epoch: max(cfg.Epoch, old.epoch+1),
+		now: cfg.Now, log: cfg.Log, observe: cfg.Observe, epoch: max(cfg.Epoch, old.epoch+1),
 		notes: make(chan struct{}, maxNotes), urgent: make(chan struct{}, 1), noted: make(chan struct{}, 1),
 		closing: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -173,6 +194,16 @@ func (l *Log) Pending() []Record { return append([]Record(nil), l.pending...) }
 // still come to be recorded; if it begins something, the Log then ends it with
 // OutcomeNotDone.
 func (l *Log) Append(ctx context.Context, r Record) error {
+	start := time.Now() // a duration, not a date: no business of the injected clock
+	err := l.append(ctx, r)
+	l.observe.Appended(time.Since(start), err)
+	if err == nil {
+		l.observe.Recorded(r)
+	}
+	return err
+}
+
+func (l *Log) append(ctx context.Context, r Record) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("audit: %w", err)
 	}
@@ -196,6 +227,7 @@ func (l *Log) Append(ctx context.Context, r Record) error {
 // crash may take. Records that cannot be written are kept and tried again; while
 // too many wait, Note blocks until there is room or the Log is closed.
 func (l *Log) Note(r Record) {
+	l.observe.Recorded(r)
 	e := &entry{record: l.accept(r), slot: true}
 	select {
 	case l.notes <- struct{}{}:

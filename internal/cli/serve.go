@@ -26,6 +26,7 @@ import (
 type serveFlags struct {
 	config    string
 	listen    string
+	metrics   string
 	readyFile string
 	target    deviceFlags
 }
@@ -97,6 +98,7 @@ seconds in all; a second one ends the program at once.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&f.config, "config", "c", "", "configuration `FILE` (YAML)")
 	flags.StringVar(&f.listen, "listen", "", "`ADDRESS` for the targets, HOST or HOST:PORT; without a port each gets its own")
+	flags.StringVar(&f.metrics, "metrics", "", "`ADDRESS` of this machine alone for Prometheus and health checks, HOST or HOST:PORT")
 	flags.StringVar(&f.readyFile, "ready-file", "", "`FILE` to write once everything answers")
 	flags.StringVar(&f.target.url, "target", "", "`URL` of a single device, without a file")
 	f.target.add(cmd)
@@ -142,6 +144,11 @@ func (a *app) serveConfig(ctx context.Context, f serveFlags) (serve.Config, erro
 		cfg.Alone = true
 		err = f.target.unused()
 	}
+	if err == nil && f.metrics != "" {
+		if cfg.Metrics, err = config.MetricsAddress(f.metrics); err != nil {
+			err = usage("an address of this machine alone, for instance 127.0.0.1:9477", "--metrics: %w", err)
+		}
+	}
 	if err != nil || f.listen == "" {
 		return cfg, err
 	}
@@ -172,6 +179,7 @@ func fromFile(cfg *serve.Config, path string) error {
 		return err
 	}
 	cfg.Targets, cfg.Listeners, cfg.Rules = serve.FromConfig(file.Targets), file.Listeners, file.Rules
+	cfg.Metrics = file.Metrics
 	cfg.Alone = len(file.Targets)+len(file.Listeners) == 0
 	return nil
 }
@@ -394,6 +402,9 @@ func (a *app) readyServer(r serve.Ready) {
 			fmt.Fprintf(w, "Redfish is at %s\n", tree)
 		} else if len(names) == 0 {
 			fmt.Fprintln(w, "no targets yet: add one with postern target add")
+		}
+		if at := r.URLs["metrics"]; at != "" {
+			fmt.Fprintf(w, "metrics are at %s/metrics\n", at)
 		}
 		sayLogin(w, r)
 		if tree != "" {

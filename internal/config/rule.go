@@ -122,13 +122,22 @@ func (d *document) metrics() (string, error) {
 		}
 		return "", nil
 	}
-	const hint = "an address of this machine alone, for instance 127.0.0.1:9477"
-	host, port, err := SplitAddress(d.raw.Metrics.Address)
+	address, err := MetricsAddress(d.raw.Metrics.Address)
 	if err != nil {
-		return "", d.fail(err.Error(), hint, "metrics", "address")
+		return "", d.fail(err.Error(), "an address of this machine alone, for instance 127.0.0.1:9477", "metrics", "address")
+	}
+	return address, nil
+}
+
+// MetricsAddress reads HOST or HOST:PORT of the loopback interface, and returns it
+// as HOST:PORT; port 0 is "none given".
+func MetricsAddress(s string) (string, error) {
+	host, port, err := SplitAddress(s)
+	if err != nil {
+		return "", err
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return "", d.fail(fmt.Sprintf("metrics at %q can be read from other machines", d.raw.Metrics.Address), hint, "metrics", "address")
+		return "", fmt.Errorf("metrics at %q can be read from other machines", s)
 	}
 	return net.JoinHostPort(host, strconv.Itoa(port)), nil
 }

@@ -203,7 +203,9 @@ func (x *exchange) send() (*http.Response, error) {
 // before a body that cannot be sent twice.
 func (x *exchange) borrow() error {
 	for {
+		start := time.Now()
 		use, err := x.g.leases.Acquire(x.r.Context(), x.g.target.Name)
+		x.g.watch.Waited(x.g.target.Name, time.Since(start))
 		if err != nil {
 			return x.noLogin(err)
 		}
@@ -253,7 +255,12 @@ func (x *exchange) roundTrip() (*http.Response, error) {
 			GotConn: func(httptrace.GotConnInfo) { x.sent.Store(true) },
 		})
 	}
-	return x.g.target.Transport.RoundTrip(x.outgoing(ctx))
+	start := time.Now()
+	resp, err := x.g.target.Transport.RoundTrip(x.outgoing(ctx))
+	if err == nil {
+		x.g.watch.Answered(x.g.target.Name, time.Since(start))
+	}
+	return resp, err
 }
 
 // outgoing makes the request that the device sees.

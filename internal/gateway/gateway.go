@@ -39,6 +39,7 @@ type Config struct {
 	Leases   *lease.Manager
 	Policy   Policy
 	Audit    *audit.Log
+	Observe  Observer         // nil = nobody
 	Now      func() time.Time // for the age of open documents; nil = time.Now
 	Log      *slog.Logger     // nil = silence
 }
@@ -55,6 +56,7 @@ type Gateway struct {
 	leases *lease.Manager
 	policy Policy
 	audit  *audit.Log
+	watch  Observer
 	now    func() time.Time
 	log    *slog.Logger
 
@@ -95,8 +97,11 @@ func New(cfg Config) (*Gateway, error) {
 	g := &Gateway{
 		target: t, device: deviceOrigin(t.URL), listener: cfg.Listener,
 		request: headerNames(t.Family.RequestHeaders(), neverSent), response: headerNames(t.Family.ResponseHeaders(), neverShown),
-		leases: cfg.Leases, policy: cfg.Policy, audit: cfg.Audit, now: cfg.Now, log: cfg.Log,
+		leases: cfg.Leases, policy: cfg.Policy, audit: cfg.Audit, watch: cfg.Observe, now: cfg.Now, log: cfg.Log,
 		refs: refs{prefix: rand.Text() + "."},
+	}
+	if g.watch == nil {
+		g.watch = nobody{}
 	}
 	if g.now == nil {
 		g.now = time.Now

@@ -70,6 +70,7 @@ func (x *exchange) finish(err error) {
 	if err == nil {
 		return
 	}
+	x.g.watch.Refused(x.g.target.Name, x.reason(err))
 	x.complain(err)
 	if x.shown {
 		panic(http.ErrAbortHandler) // the caller must not take a part for the whole

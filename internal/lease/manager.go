@@ -320,18 +320,20 @@ func (m *Manager) Status(ctx context.Context) ([]Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	type counted struct{ open, owed int }
+	counts := map[string]counted{}
+	for _, r := range rows {
+		c := counts[r.Target]
+		c.open++
+		if r.State == Owed {
+			c.owed++
+		}
+		counts[r.Target] = c
+	}
 	var all []Status
 	for _, p := range m.allPools() {
 		s := p.status()
-		for _, r := range rows {
-			if r.Target != s.Target {
-				continue
-			}
-			s.Open++
-			if r.State == Owed {
-				s.Owed++
-			}
-		}
+		s.Open, s.Owed = counts[s.Target].open, counts[s.Target].owed
 		all = append(all, s)
 	}
 	return all, nil

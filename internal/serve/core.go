@@ -14,6 +14,7 @@ import (
 	"github.com/postern/postern/internal/audit"
 	"github.com/postern/postern/internal/authority"
 	"github.com/postern/postern/internal/lease"
+	"github.com/postern/postern/internal/metrics"
 	"github.com/postern/postern/internal/policy"
 	"github.com/postern/postern/internal/seal"
 	"github.com/postern/postern/internal/session"
@@ -47,7 +48,8 @@ type core struct {
 	accounts  *account.Service
 	targets   *target.Service
 	leases    *lease.Manager
-	first     bool // this start made the first administrator
+	first     bool             // this start made the first administrator
+	meter     *metrics.Metrics // nil: nobody asks
 
 	hosts hostNamesOf
 }
@@ -55,11 +57,19 @@ type core struct {
 // openCore opens everything in the folder, in the order in which one needs the
 // other, and makes what is missing. Nothing runs after it but the audit log.
 func openCore(ctx context.Context, path, use string, now func() time.Time, log *slog.Logger) (*core, error) {
+	return openMetered(ctx, path, use, now, log, false)
+}
+
+// openMetered is openCore with metrics, where they are wanted.
+func openMetered(ctx context.Context, path, use string, now func() time.Time, log *slog.Logger, wanted bool) (*core, error) {
 	dir, err := OpenDir(path, use)
 	if err != nil {
 		return nil, err
 	}
 	c := &core{dir: dir, now: now, log: log}
+	if wanted {
+		c.meter = metrics.New(c.state)
+	}
 	if err := c.open(ctx); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -82,9 +92,13 @@ func (c *core) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	c.audit, err = audit.Open(audit.Config{
+	conf := audit.Config{
 		Dir: c.dir.Path(AuditDir), Key: key, Node: c.store.Node(), Epoch: c.store.Epoch(), Now: c.now, Log: c.log,
-	})
+	}
+	if c.meter != nil {
+		conf.Observe = c.meter
+	}
+	c.audit, err = audit.Open(conf)
 	if err != nil {
 		return err
 	}

@@ -113,6 +113,9 @@ func (s *server) leave(name string) error {
 		defer cancel()
 		f.shutdown(drain)
 		s.leases.Remove(name)
+		if s.meter != nil {
+			s.meter.Forget(name, admin.TargetListener(name))
+		}
 		transport.CloseIdleConnections()
 		s.mu.Lock()
 		delete(s.leaving, name)

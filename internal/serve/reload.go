@@ -218,7 +218,7 @@ func (s *server) adopt(ctx context.Context, r *reading, changes target.Changes) 
 	s.id.SetNames(names)
 	s.warnOfRules(targets, s.cfg.Rules)
 	if s.cfg.ReadyFile != "" {
-		trouble("ready file", s.told(targets).write(s.cfg.ReadyFile))
+		trouble("ready file", s.readiness(targets).write(s.cfg.ReadyFile))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/postern/postern/internal/admin"
@@ -73,11 +74,13 @@ type server struct {
 	ports *ports
 	admin *admin.Service
 	tree  *tree // nil = not served
+	told  *told // metrics and health; nil = not served
 
 	certificates *Certificates
 
-	policy policy.Live
-	failed chan error // a listener or a background task ended by itself
+	policy  policy.Live
+	serving atomic.Bool // callers are served
+	failed  chan error  // a listener or a background task ended by itself
 
 	tasks sync.WaitGroup // of the whole run
 	left  sync.WaitGroup // targets that are being left
@@ -101,7 +104,7 @@ func Run(ctx context.Context, cfg Config) error {
 }
 
 func open(ctx context.Context, cfg Config) error {
-	c, err := openCore(ctx, cfg.Data, "postern serve", cfg.Now, cfg.Log)
+	c, err := openMetered(ctx, cfg.Data, "postern serve", cfg.Now, cfg.Log, cfg.Metrics != "")
 	if err != nil {
 		return err
 	}
@@ -134,14 +137,18 @@ func (s *server) run(ctx context.Context) error {
 	s.startFaces()
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
+	s.told.start(s.fail)
 	if err = s.announce(targets); err == nil {
+		s.serving.Store(true)
 		s.tasks.Go(func() { s.task("sessions", s.sessions.Run(work)) })
 		s.tasks.Go(func() { s.task("leases", s.leases.Run(work)) })
 		s.tasks.Go(func() { s.task("revocation lists", s.trust.Run(work)) })
 		err = s.wait(ctx)
 	}
 	s.log.Info("stopping")
+	s.serving.Store(false)
 	s.stop(desk, stopWork)
+	s.told.close()
 	return errors.Join(err, forgetReady(s.cfg.ReadyFile))
 }
 
@@ -207,6 +214,11 @@ func (s *server) prepare(ctx context.Context) ([]target.Target, error) {
 			return nil, err
 		}
 	}
+	if s.cfg.Metrics != "" {
+		if s.told, err = s.openMetrics(); err != nil {
+			return nil, err
+		}
+	}
 	if alone {
 		if err := s.openTree(ctx, tree); err != nil {
 			return nil, fmt.Errorf("listener of the tree: %w", err)
@@ -263,13 +275,13 @@ func (s *server) task(name string, err error) {
 
 func (s *server) announce(targets []target.Target) error {
 	s.mu.Lock()
-	r := s.told(targets)
+	r := s.readiness(targets)
 	s.mu.Unlock()
 	return r.announce(s.cfg.ReadyFile, s.cfg.Ready)
 }
 
-// told is what the ready file says. mu is held.
-func (s *server) told(targets []target.Target) Ready {
+// readiness is what the ready file says. mu is held.
+func (s *server) readiness(targets []target.Target) Ready {
 	r := Ready{
 		PID: os.Getpid(), URLs: map[string]string{}, CAFile: s.id.CAFile(), User: "admin",
 		PasswordFile: s.firstPasswordFile(), Targets: map[string]map[string]string{},
@@ -282,6 +294,9 @@ func (s *server) told(targets []target.Target) Ready {
 		r.URLs["https"] = s.tree.url
 	case len(targets) == 1:
 		r.URLs["https"] = s.gateway(targets[0].Name)
+	}
+	if s.told != nil {
+		r.URLs["metrics"] = s.told.url
 	}
 	return r
 }
@@ -338,4 +353,5 @@ func (s *server) abandon() {
 	if s.tree != nil {
 		s.tree.abandon()
 	}
+	s.told.close()
 }

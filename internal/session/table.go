@@ -279,6 +279,18 @@ func (t *Table) Sessions(listener string) []auth.Session {
 	return all
 }
 
+// Counts returns how many sessions each listener has, those that have just come to
+// their end included.
+func (t *Table) Counts() map[string]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[string]int{}
+	for name, p := range *t.places.Load() {
+		out[name] = p.count
+	}
+	return out
+}
+
 // Session returns one living session of a listener: auth.ErrNoSession.
 func (t *Table) Session(listener, id string) (auth.Session, error) {
 	e := t.byID(id)
