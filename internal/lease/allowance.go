@@ -152,6 +152,16 @@ func (m *Manager) key(t Target, c auth.Credential) Key {
 	return Key{
 		Domain:     t.lockoutDomain(),
 		Account:    c.Account,
-		SecretHash: m.seal.Hash("device password", t.lockoutDomain(), string(c.Account), c.Password.Reveal()),
+		SecretHash: m.seal.Hash("device password", t.lockoutDomain(), string(c.Account), secretOf(c)),
 	}
+}
+
+// secretOf names what a credential proves itself with: the password, or the
+// certificate, which no device counts against the account, but which is not to be
+// shown again and again where it is refused.
+func secretOf(c auth.Credential) string {
+	if cert := c.Certificate.Reveal(); cert != nil && len(cert.Certificate) > 0 && c.Password.IsZero() {
+		return "certificate:" + string(cert.Certificate[0])
+	}
+	return c.Password.Reveal()
 }

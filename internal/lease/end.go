@@ -83,9 +83,14 @@ func (m *Manager) finish(ctx context.Context, r Row, why string, send func() err
 	}
 	m.ended("lease.logout", r, string(to))
 	if to == Ended {
-		m.mu.Lock()
-		delete(m.unkept, r.ID)
-		m.mu.Unlock()
+		m.forget(r.ID)
 	}
 	return to == Ended
+}
+
+// forget drops the token of a row that is ended.
+func (m *Manager) forget(id string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.unkept, id)
 }

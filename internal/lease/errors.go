@@ -37,14 +37,15 @@ var ErrAlive = errors.New("the device login lives")
 
 // Why a lease is owed or ended, as the row keeps it.
 const (
-	whyLoginCut  = "a crash hid the answer to the login"
-	whyLoginLost = "the answer to the login was lost"
-	whyLogoutCut = "a crash hid the answer to the logout"
-	whyChanged   = "the target was changed or removed"
-	whyFailed    = "the logout failed"
-	whyDead      = "judged dead"
-	whyNotKept   = "not kept"
-	whyBasic     = "HTTP Basic"
+	whyLoginCut    = "a crash hid the answer to the login"
+	whyLoginLost   = "the answer to the login was lost"
+	whyLogoutCut   = "a crash hid the answer to the logout"
+	whyChanged     = "the target was changed or removed"
+	whyFailed      = "the logout failed"
+	whyDead        = "judged dead"
+	whyNotKept     = "not kept"
+	whyBasic       = "HTTP Basic"
+	whyCertificate = "client certificate"
 	// whyUnsure: the device refused our own token at the logout. That is the
 	// normal answer for a session that is gone, and some devices give it now
 	// and then for one that lives: a listing decides, no second logout.

@@ -81,7 +81,7 @@ type machine struct {
 	doubts   int               // leases whose token was refused at the logout, dead or not
 	lies     int               // times that a living token of ours was said to be unknown
 	left     map[string]bool   // audited steps that went out, by event and lease
-	known    map[string]bool   // secrets whose acceptance came back and was followed by a commit
+	known    map[string]bool   // secrets whose acceptance came back and was committed in one way or another
 	spoken   map[string]bool   // secrets that were refused to our face since
 }
 
@@ -392,6 +392,9 @@ func (d scripted) List(_ context.Context, l auth.Login) (all []auth.Listed, err 
 			all = append(all, s.Listed)
 		}
 		slices.SortFunc(all, func(a, b auth.Listed) int { return cmp.Compare(a.Location, b.Location) })
+		if d.r.p.twins {
+			slices.Reverse(all) // the person's comes first
+		}
 		return nil
 	})
 	return all, err

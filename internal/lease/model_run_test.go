@@ -125,7 +125,7 @@ type run struct {
 	away   bool
 	deaf   bool
 	forced bool
-	fresh  string // a secret that was just accepted, with nothing committed since
+	fresh  string // a secret that was just accepted, which is not committed yet
 	faults []string
 	ends   world // the world at the crash
 	cut    bool  // ends is set
@@ -201,7 +201,9 @@ func (r *run) boundary(at plan) {
 		r.log.Append(context.Background(), audit.Record{Event: "test.flush"})
 	}
 	if at.after {
-		r.look()
+		if answersTo[r.steps[at.crash-1].op] == nil { // a commit
+			r.look()
+		}
 		r.invariants()
 	}
 	if r.visit != nil {
@@ -364,7 +366,7 @@ func (r *run) target() lease.Target {
 		Credential: func(context.Context) (auth.Credential, error) {
 			return auth.Credential{Account: ourAccount, Password: auth.NewSecret(r.w.secret)}, nil
 		}}
-	if r.p.basic {
+	if r.p.basic && !r.p.found {
 		t.Method = auth.MethodBasic
 	}
 	return t

@@ -32,7 +32,7 @@ func (j journal) commit(op, detail string, do func() error) error {
 		return errDisk
 	}
 	err := do()
-	if err == nil && j.r.fresh != "" {
+	if err == nil && j.r.fresh != "" && (op == "hold" || op == "settle") {
 		j.r.w.known[j.r.fresh], j.r.fresh = true, ""
 	}
 	j.r.leave(n, errText(err))

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,8 +39,12 @@ import (
 var (
 	pathFlag    = flag.String("path", "", "the path that TestModelPath walks")
 	tortureFlag = flag.Duration("torture", 0, "how long TestModel explores; 0 = its short form")
+	wideFlag    = flag.Bool("wide", false, "let TestModel explore what its short form leaves out, until something is broken")
 	seedFlag    = flag.Uint64("seed", 1, "what the long form of TestModel begins with")
 )
+
+// raced is set under the race detector.
+var raced = false
 
 // A profile is what a device is like, how it is configured, and what happens to it.
 type profile struct {
@@ -48,12 +53,14 @@ type profile struct {
 	lists     bool
 	exclusive bool // the target says so
 	basic     bool // HTTP Basic alone
+	found     bool // that is found out at the login, not configured
 	noNonce   bool // refuses a login with a nonce
 	twins     bool // a person's session carries the same nonce
 	mute      bool // tells no location
 	tellsIdle bool // with the login, not when asked
 	basicFree bool
 	eager     bool   // callers go on before a logout in the background has begun
+	each      bool   // the short form lets everything go wrong at least once
 	slowFor   string // it takes 20 s to refuse this secret
 	budget    int
 	threshold int
@@ -66,7 +73,7 @@ func (p *profile) tellable() bool {
 }
 
 var scripts = map[string][]string{
-	"serve":    {"call", "sweep", "call", "wait 5s", "shutdown"},
+	"serve":    {"call", "wait 5s", "sweep", "call", "shutdown"},
 	"dropped":  {"call", "drop", "call", "sweep", "wait 1m", "sweep"},
 	"idle":     {"call", "wait 25m", "house", "sweep", "call"},
 	"changed":  {"call", "change pin2", "call", "sweep", "remove", "sweep"},
@@ -79,7 +86,7 @@ var scripts = map[string][]string{
 }
 
 var profiles = []*profile{
-	{name: "keeps", keeps: true, lists: true, tellsIdle: true, basicFree: true, budget: 2, scripts: []string{"serve", "dropped", "idle", "changed", "wrong", "rotated", "check"}},
+	{name: "keeps", keeps: true, lists: true, tellsIdle: true, basicFree: true, budget: 2, each: true, scripts: []string{"serve", "dropped", "idle", "changed", "wrong", "rotated", "check"}},
 	{name: "eager", keeps: true, lists: true, budget: 1, eager: true, scripts: []string{"serve", "dropped", "changed"}},
 	{name: "exclusive", lists: true, exclusive: true, tellsIdle: true, budget: 2, scripts: []string{"serve", "dropped"}},
 	{name: "forgets", lists: true, budget: 2, scripts: []string{"serve", "dropped"}},
@@ -88,6 +95,7 @@ var profiles = []*profile{
 	{name: "twins", keeps: true, lists: true, twins: true, tellsIdle: true, budget: 2, scripts: []string{"serve", "dropped"}},
 	{name: "no-nonce", lists: true, noNonce: true, tellsIdle: true, budget: 2, scripts: []string{"serve", "wrong"}},
 	{name: "basic", basic: true, budget: 2, scripts: []string{"serve", "wrong", "rotated"}},
+	{name: "basic-found", basic: true, found: true, budget: 2, scripts: []string{"serve", "rotated"}},
 	{name: "two-strikes", keeps: true, lists: true, tellsIdle: true, budget: 2, threshold: 2, scripts: []string{"wrong", "rotated"}},
 	{name: "slow", keeps: true, lists: true, tellsIdle: true, budget: 2, slowFor: "a", scripts: []string{"windows"}},
 }
@@ -135,6 +143,8 @@ type explorer struct {
 	rng                  *rand.Rand
 	deep                 int               // most runs before the last one of a path
 	again                int               // of the worlds one in so many is crashed again
+	each                 bool              // what may go wrong does so once at least
+	met                  map[string]bool   // what has gone wrong once
 	thinFirst, thin      int               // of what may go wrong in first and later runs one in so many does
 	until                time.Time         // zero: everything
 	seen                 map[string]int    // worlds by their key, and after how many runs they were met
@@ -142,7 +152,12 @@ type explorer struct {
 	runs, points, worlds int
 }
 
-func (x *explorer) over() bool { return !x.until.IsZero() && time.Now().After(x.until) }
+// noticed: something is broken. Whoever only wants to know that stops then.
+var noticed atomic.Bool
+
+func (x *explorer) over() bool {
+	return !x.until.IsZero() && time.Now().After(x.until) || *wideFlag && noticed.Load()
+}
 
 // live runs one plan, and takes the new worlds that a crash in it would leave.
 func (x *explorer) live(from crashed, script string, pl plan) (r *run, found []crashed) {
@@ -165,6 +180,7 @@ func (x *explorer) live(from crashed, script string, pl plan) (r *run, found []c
 		}
 	})
 	for _, f := range r.faults {
+		noticed.Store(true)
 		path := from.path
 		if script != "end" {
 			path += "/" + pl.String()
@@ -188,7 +204,7 @@ func (x *explorer) explore(from crashed, script string) (found []crashed) {
 			if wire := answersTo[s.op] != nil; wire == (answer == fails) || x.over() {
 				continue
 			}
-			if from.runs > 0 && x.rng.IntN(x.thin) > 0 || from.runs == 0 && x.rng.IntN(x.thinFirst) > 0 {
+			if !x.chosen(from, s.op+answer) {
 				continue
 			}
 			_, more := x.live(from, script, plan{step: n + 1, answer: answer})
@@ -196,6 +212,19 @@ func (x *explorer) explore(from crashed, script string) (found []crashed) {
 		}
 	}
 	return found
+}
+
+// chosen says whether what may go wrong does: in the long form always, in the
+// short one here and there.
+func (x *explorer) chosen(from crashed, what string) bool {
+	if x.each && !x.met[what] {
+		x.met[what] = true
+		return true
+	}
+	if from.runs > 0 {
+		return x.rng.IntN(x.thin) == 0
+	}
+	return x.rng.IntN(x.thinFirst) == 0
 }
 
 // walk explores everything that begins with script.
@@ -211,6 +240,9 @@ func (x *explorer) walk(script string) {
 			name = "recovery"
 		}
 		for _, w := range x.explore(next, name) {
+			if x.over() {
+				break
+			}
 			x.worlds++
 			x.live(w, "end", plan{})
 			if w.runs < x.deep && x.rng.IntN(x.again) == 0 {
@@ -245,12 +277,18 @@ func (x *explorer) report() {
 
 func TestModel(t *testing.T) {
 	t.Parallel()
-	for _, p := range profiles {
+	for n, p := range profiles {
 		t.Run(p.name, func(t *testing.T) {
 			t.Parallel()
-			x := &explorer{t: t, p: p, rng: rand.New(rand.NewPCG(*seedFlag, 7)), deep: 2, again: 20, thinFirst: 20, thin: 50, seen: map[string]int{}, faults: map[string]string{}}
-			if *tortureFlag > 0 {
+			x := &explorer{t: t, p: p, rng: rand.New(rand.NewPCG(*seedFlag, uint64(n))), deep: 2, again: 80, thinFirst: 32, thin: 60,
+				each: p.each, seen: map[string]int{}, met: map[string]bool{}, faults: map[string]string{}}
+			switch {
+			case *tortureFlag > 0:
 				x.deep, x.again, x.thinFirst, x.thin = 3, 1, 1, 1
+			case *wideFlag:
+				x.again, x.thinFirst, x.thin, x.each = 5, 10, 30, true
+			case raced:
+				x.again, x.thinFirst, x.thin, x.each = 100, 100, 100, false
 			}
 			for _, s := range p.scripts {
 				if *tortureFlag > 0 { // an equal share for each profile and script

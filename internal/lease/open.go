@@ -97,18 +97,21 @@ func (m *Manager) intend(ctx context.Context, row Row, t Target, opt openOptions
 	return err
 }
 
+// opensNothing is why a login has no session to end.
+var opensNothing = map[auth.Method]string{auth.MethodBasic: whyBasic, auth.MethodCertificate: whyCertificate}
+
 // loggedIn keeps what the device gave, before it is used for anything.
 func (m *Manager) loggedIn(ctx context.Context, t Target, row Row, k Key, login auth.Login) (*live, error) {
 	l := &live{login: login, key: k, device: t.Device}
 	l.used.Store(m.now().UnixNano())
-	if login.Method == auth.MethodBasic { // the device opened nothing
+	if login.Method.PerCall() { // the device opened nothing
 		m.settle(ctx, row.ID, verdictOf(nil))
 		if t.Method != auth.MethodBasic { // it turned out so
-			if err := m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, whyBasic, m.now()); err != nil {
-				m.log.ErrorContext(ctx, "a login by HTTP Basic stays counted", "target", t.Name, "lease", row.ID, "err", err)
+			if err := m.store.MoveLease(ctx, row.ID, []State{Intent}, Ended, opensNothing[login.Method], m.now()); err != nil {
+				m.log.ErrorContext(ctx, "a login that opened nothing stays counted", "target", t.Name, "lease", row.ID, "err", err)
 			}
 		}
-		m.ended("lease.login", row, "accepted, HTTP Basic")
+		m.ended("lease.login", row, "accepted, "+opensNothing[login.Method])
 		return l, nil
 	}
 	row.State, row.Location, row.DeviceID, row.DeviceDate = Held, login.Location, login.ID, login.DeviceDate

@@ -191,6 +191,7 @@ func (m *Manager) settleOwed(ctx context.Context, r Row, why string) {
 		m.log.ErrorContext(ctx, "sweep", "target", r.Target, "lease", r.ID, "err", err)
 		return
 	}
+	m.forget(r.ID)
 	rec := record("lease.settled", r)
 	rec.Outcome = why
 	m.audit.Note(rec)

@@ -69,7 +69,7 @@ func (p *pool) judge(ctx context.Context, l *live) error {
 	if dead {
 		return nil
 	}
-	if l.login.Method == auth.MethodBasic {
+	if l.login.Method.PerCall() {
 		return p.refused(ctx, l)
 	}
 	err := p.probe(ctx, l)
@@ -121,6 +121,6 @@ func (p *pool) refused(ctx context.Context, l *live) error {
 	if err != nil {
 		return &Unavailable{Reason: Broken, Err: err}
 	}
-	p.m.log.WarnContext(ctx, "the device refuses a password that it accepted before", "target", p.t.Name)
+	p.m.log.WarnContext(ctx, "the device refuses a password or certificate that it accepted before", "target", p.t.Name)
 	return nil
 }
