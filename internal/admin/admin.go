@@ -143,11 +143,14 @@ type NewTarget struct {
 	Name, Family, Profile, URL string
 	CAPEM, Pin                 string
 	User                       auth.AccountName
-	Password                   auth.Secret // kept sealed
-	Auth                       auth.Method
-	Budget, InFlight           int
-	Exclusive                  bool
-	LockoutThreshold           int
-	LockoutWindow              time.Duration
-	Address                    string
+	// Certificate is a chain in PEM that is shown in the place of a password, and
+	// Password then its private key in PEM.
+	Certificate      string
+	Password         auth.Secret // kept sealed
+	Auth             auth.Method
+	Budget, InFlight int
+	Exclusive        bool
+	LockoutThreshold int
+	LockoutWindow    time.Duration
+	Address          string
 }

@@ -70,7 +70,7 @@ func (s *Service) show(t target.Target, leases map[string]Lease) Target {
 func (s *Service) AddTarget(ctx context.Context, n NewTarget) (Target, error) {
 	t := target.Target{
 		Name: n.Name, Family: n.Family, Profile: n.Profile, URL: n.URL, CAPEM: n.CAPEM, Pin: n.Pin, Account: n.User,
-		Method: n.Auth, Budget: n.Budget, InFlight: n.InFlight, Exclusive: n.Exclusive,
+		Certificate: n.Certificate, Method: n.Auth, Budget: n.Budget, InFlight: n.InFlight, Exclusive: n.Exclusive,
 		LockoutThreshold: n.LockoutThreshold, LockoutWindow: n.LockoutWindow, Address: n.Address,
 	}
 	if t.Family == "" {
@@ -84,6 +84,11 @@ func (s *Service) AddTarget(ctx context.Context, n NewTarget) (Target, error) {
 	}
 	if n.Password.IsZero() {
 		return Target{}, fail(Invalid, "", "target %q has no password", n.Name)
+	}
+	if n.Certificate != "" {
+		if _, err := target.ClientCertificate([]byte(n.Certificate), n.Password); err != nil {
+			return Target{}, fail(Invalid, "", "target %q: %v", n.Name, err)
+		}
 	}
 	if _, err := s.targets.Get(ctx, n.Name); err == nil {
 		return Target{}, targetFault(target.ErrExists, n.Name)
@@ -122,6 +127,9 @@ func (s *Service) SetTargetPassword(ctx context.Context, name string, password a
 		return fail(Invalid, "", "the password is empty")
 	}
 	return s.onTarget(ctx, audit.Record{Event: "admin.target.password", Target: name}, func(t target.Target) error {
+		if t.Certificate != "" {
+			return fail(Invalid, "", "target %q logs in with a client certificate, not with a password: remove it and add it again", name)
+		}
 		t.Source = "" // a reference gives way
 		_, err := s.targets.Update(ctx, t, password)
 		return err

@@ -82,7 +82,8 @@ type targetIn struct {
 	CAPEM            string           `json:"ca_pem,omitempty"`
 	Pin              string           `json:"pin,omitempty"`
 	User             auth.AccountName `json:"user"`
-	Password         string           `json:"password"`
+	Certificate      string           `json:"certificate,omitempty"`
+	Password         string           `json:"password"` // or the certificate's key
 	Auth             auth.Method      `json:"auth,omitempty"`
 	Budget           int              `json:"budget,omitempty"`
 	InFlight         int              `json:"in_flight,omitempty"`
@@ -95,7 +96,7 @@ type targetIn struct {
 func (t targetIn) target() NewTarget {
 	return NewTarget{
 		Name: t.Name, Family: t.Family, Profile: t.Profile, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
-		User: t.User, Password: auth.NewSecret(t.Password), Auth: t.Auth, Budget: t.Budget, InFlight: t.InFlight,
+		User: t.User, Certificate: t.Certificate, Password: auth.NewSecret(t.Password), Auth: t.Auth, Budget: t.Budget, InFlight: t.InFlight,
 		Exclusive: t.Exclusive, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow, Address: t.Address,
 	}
 }
@@ -103,7 +104,7 @@ func (t targetIn) target() NewTarget {
 func fromTarget(t NewTarget) targetIn {
 	return targetIn{
 		Name: t.Name, Family: t.Family, Profile: t.Profile, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
-		User: t.User, Password: t.Password.Reveal(), Auth: t.Auth, Budget: t.Budget, InFlight: t.InFlight,
+		User: t.User, Certificate: t.Certificate, Password: t.Password.Reveal(), Auth: t.Auth, Budget: t.Budget, InFlight: t.InFlight,
 		Exclusive: t.Exclusive, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow, Address: t.Address,
 	}
 }

@@ -155,7 +155,7 @@ func (c *Client) settle(ctx context.Context, t Target, p *saved.Page, l saved.Lo
 	var left []saved.Attempt
 	var listed []auth.Listed
 	looked := false
-	noSessions := l.Method == auth.MethodBasic && t.Method != auth.MethodBasic // found out from the device
+	noSessions := l.Method.PerCall() && t.Method != auth.MethodBasic // found out from the device
 	for _, a := range attempts {
 		if !a.Doubtful() || noSessions || c.now().Sub(a.Started) > longestIdle {
 			over = append(over, a.Nonce)

@@ -125,7 +125,9 @@ func (c *Client) login(ctx context.Context, t Target, good func(saved.Login) boo
 // wants.
 func (t Target) usable(all []saved.Login) (saved.Login, bool) {
 	for _, l := range slices.Backward(all) {
-		if l.Ending.IsZero() && (t.Method == "" || t.Method == auth.MethodAuto || l.Method == t.Method) {
+		// A certificate gives a session at some devices.
+		session := t.Method == auth.MethodCertificate && l.Method == auth.MethodSession
+		if l.Ending.IsZero() && (t.Method == "" || t.Method == auth.MethodAuto || l.Method == t.Method || session) {
 			return l, true
 		}
 	}

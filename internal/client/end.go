@@ -50,7 +50,7 @@ func (c *Client) Logout(ctx context.Context, t Target) (int, error) {
 // end writes down that l is to be ended, ends it, and forgets it.
 func (c *Client) end(ctx context.Context, t Target, p *saved.Page, l saved.Login) error {
 	ctx = context.WithoutCancel(ctx)
-	if l.Method == auth.MethodBasic {
+	if l.Method.PerCall() {
 		return p.Forget(ctx, l) // there is nothing at the device
 	}
 	if l.Ending.IsZero() {

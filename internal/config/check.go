@@ -96,11 +96,16 @@ func (d *document) target(i int, known []Known) (Target, error) {
 	if t.User == "" {
 		return fail("user", fmt.Sprintf("target %q has no user", t.Name), "user: the device account that Postern logs in with")
 	}
-	if t.Source, err = d.source(i); err != nil {
+	if t.Certificate, t.Source, err = d.credential(i); err != nil {
 		return Target{}, err
 	}
-	if !slices.Contains([]string{"auto", "session", "basic"}, t.Auth) {
-		return fail("auth", fmt.Sprintf("unknown auth %q", t.Auth), "auto, session or basic")
+	switch {
+	case !slices.Contains([]string{"auto", "session", "basic", "certificate"}, t.Auth):
+		return fail("auth", fmt.Sprintf("unknown auth %q", t.Auth), "auto, session, basic or certificate")
+	case t.Auth == "certificate" && t.Certificate == "":
+		return fail("auth", fmt.Sprintf("target %q has no certificate to log in with", t.Name), "give cert_file and key_file in the place of a password")
+	case t.Certificate != "" && (t.Auth == "session" || t.Auth == "basic"):
+		return fail("auth", fmt.Sprintf("auth %q logs in with a password, and cert_file stands in its place", t.Auth), "auto or certificate, or a password")
 	}
 	for _, c := range []struct {
 		key string
@@ -129,6 +134,26 @@ func (d *document) family(name string, known []Known, path ...any) ([]string, er
 		served = append(served, k.Family)
 	}
 	return nil, d.fail(fmt.Sprintf("family %q is not served by this build", name), "families: "+strings.Join(served, ", "), append(path, "family")...)
+}
+
+// credential says where the target's certificate and its key are, or else its
+// password.
+func (d *document) credential(i int) (certificate, source string, err error) {
+	r := d.raw.Targets[i]
+	if r.CertFile == "" && r.KeyFile == "" {
+		source, err = d.source(i)
+		return "", source, err
+	}
+	const hint = "cert_file and key_file go together, in the place of a password"
+	switch {
+	case r.CertFile == "":
+		return "", "", d.fail("key_file without cert_file", hint, "targets", i, "key_file")
+	case r.KeyFile == "":
+		return "", "", d.fail("cert_file without key_file", hint, "targets", i, "cert_file")
+	case r.PasswordFile+r.PasswordEnv+r.PasswordCommand != "":
+		return "", "", d.fail(fmt.Sprintf("target %q has a certificate and a password", r.Name), hint, "targets", i, "cert_file")
+	}
+	return "file:" + beside(d.name, r.CertFile), "file:" + beside(d.name, r.KeyFile), nil
 }
 
 // source is the one reference to the target's password.

@@ -40,9 +40,13 @@ type Target struct {
 	CAPEM string // what ca_file holds; "" = system roots or Pin
 	Pin   string
 	User  string
-	// Source says where the password is: "file:PATH" (absolute), "env:NAME" or "command:LINE".
+	// Certificate says where the client certificate is that stands for a password:
+	// "file:PATH" (absolute); "" = none.
+	Certificate string
+	// Source says where the password, or the certificate's key, is: "file:PATH"
+	// (absolute), "env:NAME" or "command:LINE".
 	Source string
-	Auth   string // auto, session or basic
+	Auth   string // auto, session, basic or certificate
 
 	Budget    int // device sessions Postern may hold; 0 = the profile's value
 	InFlight  int // calls at once; 0 = the default

@@ -142,7 +142,7 @@ func TestErrors(t *testing.T) {
 		{"two passwords", one + "  password_file: f\n", `target "a" has more than one password`, "exactly one"},
 		{"bad variable", "targets: [{name: a, url: https://b, user: u, password_env: 'A=B'}]", `"A=B" is not the name of an environment variable`, ""},
 		{"empty command", "targets: [{name: a, url: https://b, user: u, password_command: ' '}]", `password_command is empty`, ""},
-		{"auth", one + "  auth: digest\n", `p.yaml:6:9: unknown auth "digest"`, "auto, session or basic"},
+		{"auth", one + "  auth: digest\n", `p.yaml:6:9: unknown auth "digest"`, "auto, session, basic or certificate"},
 		{"budget", one + "  budget: -1\n", `p.yaml:6:11: budget is -1`, ""},
 		{"window", one + "  lockout_window: soon\n", `p.yaml:6:19: "soon" is not a duration`, "30m"},
 		{"two trees", "listeners: [{address: a, next: tree}, {address: b, next: tree}]", `p.yaml:1:58: two listeners for the tree`, ""},

@@ -32,6 +32,8 @@ type rawTarget struct {
 	PasswordFile     string `yaml:"password_file"`
 	PasswordEnv      string `yaml:"password_env"`
 	PasswordCommand  string `yaml:"password_command"`
+	CertFile         string `yaml:"cert_file"`
+	KeyFile          string `yaml:"key_file"`
 	Auth             string `yaml:"auth"`
 	Budget           int    `yaml:"budget"`
 	InFlight         int    `yaml:"in_flight"`

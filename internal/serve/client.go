@@ -34,7 +34,7 @@ func ClientTarget(t target.Target, credential func(context.Context) (auth.Creden
 	if err != nil {
 		return client.Target{}, err
 	}
-	data, dev, err := connect(t, time.Now, log)
+	data, dev, err := connect(t, credential, time.Now, log)
 	if err != nil {
 		return client.Target{}, err
 	}

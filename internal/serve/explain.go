@@ -41,7 +41,7 @@ func (c *core) explain(rules *policy.Policy, who auth.Principal, t target.Target
 			return admin.Explanation{}, &admin.Error{Code: admin.Invalid, Field: "rules", Message: err.Error()}
 		}
 	}
-	_, dev, err := connect(t, c.now, c.log)
+	_, dev, err := connect(t, nil, c.now, c.log)
 	if err != nil {
 		return admin.Explanation{}, err
 	}

@@ -24,6 +24,10 @@ type family struct {
 	profiles []string
 	// checkProfile finds fault with a profile's settings, which follow its name.
 	checkProfile func(profile string) error
+	// certificatePerCall reports whether devices of a profile take a client
+	// certificate on each call, rather than once at a login. A profile that is not
+	// known yet does.
+	certificatePerCall func(profile string) bool
 	// device makes the client side of a target. Both transports verify the
 	// device's certificate; fresh opens a connection for each request.
 	device func(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error)
@@ -86,6 +90,10 @@ func redfishFamily() family {
 		checkProfile: func(profile string) error {
 			_, err := redfish.FindProfile(profile)
 			return err
+		},
+		certificatePerCall: func(profile string) bool {
+			p, err := redfish.FindProfile(profile)
+			return err != nil || p.CertificatePage() == ""
 		},
 		device: redfishDevice,
 		face: func(c faceConfig) (http.Handler, error) {

@@ -67,7 +67,7 @@ func (n noServer) Apply(ctx context.Context, name string) error {
 		return nil
 	}
 	if err == nil {
-		_, _, err = connect(t, n.now, n.log)
+		_, _, err = connect(t, nil, n.now, n.log)
 	}
 	return err
 }
@@ -87,7 +87,7 @@ func (n noServer) Check(ctx context.Context, name string) error {
 	}
 	var all []lease.Target
 	for _, t := range list {
-		_, dev, err := connect(t, n.now, n.log)
+		_, dev, err := connect(t, credentialOf(n.targets, t.Name), n.now, n.log)
 		if err != nil {
 			return err
 		}

@@ -98,7 +98,7 @@ func FromConfig(list []config.Target) []target.Target {
 	for _, t := range list {
 		out = append(out, target.Target{
 			Name: t.Name, Family: t.Family, Profile: t.Profile, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin,
-			Account: accountName(t.User), Source: t.Source, Method: method(t.Auth),
+			Account: accountName(t.User), Certificate: t.Certificate, Source: t.Source, Method: method(t.Auth),
 			Budget: t.Budget, InFlight: t.InFlight, Exclusive: t.Exclusive,
 			LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
 		})

@@ -50,7 +50,7 @@ func OpenPrivate(t target.Target, do func(*http.Request) (*http.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	_, dev, err := connect(t, time.Now, logger)
+	_, dev, err := connect(t, nil, time.Now, logger)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (s *server) wire(t target.Target) (wired, error) {
 	if err != nil {
 		return wired{}, err
 	}
-	data, dev, err := connect(t, s.now, s.log)
+	data, dev, err := connect(t, credentialOf(s.targets, t.Name), s.now, s.log)
 	if err != nil {
 		return wired{}, err
 	}
@@ -62,8 +62,17 @@ func (s *server) wire(t target.Target) (wired, error) {
 	}, nil
 }
 
-// connect makes the client side of a target and the transport of its calls.
-func connect(t target.Target, now func() time.Time, log *slog.Logger) (*http.Transport, device, error) {
+// A credentialFunc reads a credential, each time anew.
+type credentialFunc = func(context.Context) (auth.Credential, error)
+
+func credentialOf(targets *target.Service, name string) credentialFunc {
+	return func(ctx context.Context) (auth.Credential, error) { return targets.Credential(ctx, name) }
+}
+
+// connect makes the client side of a target and the transport of its calls. A
+// certificate that goes with each call is that of credential, which may be nil
+// where no call is made.
+func connect(t target.Target, credential credentialFunc, now func() time.Time, log *slog.Logger) (*http.Transport, device, error) {
 	fam, err := findFamily(t.Family)
 	if err != nil {
 		return nil, device{}, err
@@ -71,6 +80,9 @@ func connect(t target.Target, now func() time.Time, log *slog.Logger) (*http.Tra
 	data, fresh, err := t.Transports()
 	if err != nil {
 		return nil, device{}, err
+	}
+	if t.Method == auth.MethodCertificate && credential != nil && fam.certificatePerCall(t.Profile) {
+		target.ShowCertificate(credential, data, fresh)
 	}
 	dev, err := fam.device(t, data, fresh, now, log)
 	return data, dev, err
@@ -85,9 +97,9 @@ func leaseTarget(t target.Target, targets *target.Service, dev device) lease.Tar
 	}
 	return lease.Target{
 		Name: t.Name, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin, Account: t.Account,
-		Credential: func(ctx context.Context) (auth.Credential, error) { return targets.Credential(ctx, t.Name) },
+		Credential: credentialOf(targets, t.Name),
 		Device:     dev.lease, Method: t.Method, Budget: budget, InFlight: t.InFlight,
-		Exclusive: t.Exclusive, BasicFree: dev.basicFree, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
+		Exclusive: t.Exclusive, BasicFree: dev.basicFree && t.Certificate == "", LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
 	}
 }
 
@@ -96,6 +108,6 @@ func leaseTarget(t target.Target, targets *target.Service, dev device) lease.Tar
 func (c *core) deviceForRow(r lease.Row) (lease.Device, error) {
 	_, dev, err := connect(target.Target{
 		Name: r.Target, Family: r.Family, URL: r.URL, CAPEM: r.CAPEM, Pin: r.Pin, Account: r.Account,
-	}, c.now, c.log)
+	}, nil, c.now, c.log)
 	return dev.lease, err
 }

@@ -14,13 +14,13 @@ import (
 
 var _ target.Store = (*Store)(nil)
 
-const targetColumns = `name, family, profile, url, ca_pem, pin, account, secret_sealed, secret_source, method, budget,
+const targetColumns = `name, family, profile, url, ca_pem, pin, account, certificate, secret_sealed, secret_source, method, budget,
 	in_flight, exclusive, lockout_threshold, lockout_window, address, origin, created_at, updated_at`
 
 func scanTarget(row scanner) (target.Target, error) {
 	var t target.Target
 	var created, updated int64
-	err := row.Scan(&t.Name, &t.Family, &t.Profile, &t.URL, &t.CAPEM, &t.Pin, &t.Account, &t.Sealed, &t.Source,
+	err := row.Scan(&t.Name, &t.Family, &t.Profile, &t.URL, &t.CAPEM, &t.Pin, &t.Account, &t.Certificate, &t.Sealed, &t.Source,
 		&t.Method, &t.Budget, &t.InFlight, &t.Exclusive, &t.LockoutThreshold, &t.LockoutWindow, &t.Address,
 		&t.Origin, &created, &updated)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -37,12 +37,12 @@ func (s *Store) CreateTarget(ctx context.Context, t target.Target, at time.Time)
 
 func (s *Store) insertTarget(ctx context.Context, tx *sql.Tx, t target.Target, at time.Time) error {
 	res, err := tx.ExecContext(ctx, `
-		insert into target (name, family, profile, url, ca_pem, pin, account, secret_sealed, secret_source, method,
+		insert into target (name, family, profile, url, ca_pem, pin, account, certificate, secret_sealed, secret_source, method,
 		                    budget, in_flight, exclusive, lockout_threshold, lockout_window, address, origin,
 		                    created_at, updated_at, node, epoch)
-		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+		values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 		on conflict do nothing`,
-		t.Name, t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, sealed(t), t.Source, t.Method,
+		t.Name, t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, t.Certificate, sealed(t), t.Source, t.Method,
 		t.Budget, t.InFlight, t.Exclusive, t.LockoutThreshold, int64(t.LockoutWindow), t.Address, t.Origin,
 		nanos(at), nanos(at), s.node, s.epoch)
 	if err := expectRow(res, err, target.ErrExists); err != nil {
@@ -98,11 +98,12 @@ func (s *Store) UpdateTarget(ctx context.Context, t target.Target, at time.Time)
 
 func (s *Store) changeTarget(ctx context.Context, tx *sql.Tx, t target.Target, at time.Time) error {
 	res, err := tx.ExecContext(ctx, `
-		update target set family = ?, profile = ?, url = ?, ca_pem = ?, pin = ?, account = ?, secret_sealed = ?,
+		update target set family = ?, profile = ?, url = ?, ca_pem = ?, pin = ?, account = ?, certificate = ?,
+		       secret_sealed = ?,
 		       secret_source = ?, method = ?, budget = ?, in_flight = ?, exclusive = ?, lockout_threshold = ?,
 		       lockout_window = ?, address = ?, updated_at = ?, node = ?, epoch = ?
 		where name = ?`,
-		t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, sealed(t), t.Source, t.Method, t.Budget, t.InFlight,
+		t.Family, t.Profile, t.URL, t.CAPEM, t.Pin, t.Account, t.Certificate, sealed(t), t.Source, t.Method, t.Budget, t.InFlight,
 		t.Exclusive, t.LockoutThreshold, int64(t.LockoutWindow), t.Address, nanos(at), s.node, s.epoch, t.Name)
 	if err := expectRow(res, err, target.ErrNotFound); err != nil {
 		return err

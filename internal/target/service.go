@@ -115,7 +115,7 @@ func (s *Service) Update(ctx context.Context, t Target, password auth.Secret) (T
 		return t, err
 	}
 	if keep {
-		if len(old.Sealed) == 0 || !slices.Equal(place(t), place(old)) {
+		if len(old.Sealed) == 0 || !slices.Equal(place(t), place(old)) || t.Certificate != old.Certificate {
 			return t, fmt.Errorf("target %q: %w", t.Name, ErrPasswordNeeded)
 		}
 		t.Sealed = old.Sealed
@@ -198,21 +198,29 @@ func (s *Service) Reconcile(ctx context.Context, fromFile []Target) (Changes, er
 	return c, err
 }
 
-// Credential reads the password of a target from its source, each time anew.
+// Credential reads the password of a target, or its certificate, from its source, each time anew.
 // Errors: ErrNotFound, ErrPasswordNeeded, and what the source failed with.
 func (s *Service) Credential(ctx context.Context, name string) (auth.Credential, error) {
 	t, err := s.Get(ctx, name)
 	if err != nil {
 		return auth.Credential{}, err
 	}
-	password, err := s.password(ctx, t)
+	secret, err := s.secret(ctx, t)
 	if err != nil {
 		return auth.Credential{}, err
 	}
-	return auth.Credential{Account: t.Account, Password: password}, nil
+	if t.Certificate == "" {
+		return auth.Credential{Account: t.Account, Password: secret}, nil
+	}
+	c, err := clientCertificate(t, secret)
+	if err != nil {
+		return auth.Credential{}, fmt.Errorf("target %q: %w", t.Name, err)
+	}
+	return auth.Credential{Account: t.Account, Certificate: c}, nil
 }
 
-func (s *Service) password(ctx context.Context, t Target) (auth.Secret, error) {
+// secret is the password of a target, or the key of its certificate.
+func (s *Service) secret(ctx context.Context, t Target) (auth.Secret, error) {
 	if t.Source == "" {
 		return s.open(t)
 	}
@@ -220,7 +228,7 @@ func (s *Service) password(ctx context.Context, t Target) (auth.Secret, error) {
 	if err != nil {
 		return auth.Secret{}, fmt.Errorf("target %q: %w", t.Name, err)
 	}
-	password, exposed, err := src.read(ctx)
+	password, exposed, err := src.read(ctx, t.maxSecret())
 	if err != nil {
 		return auth.Secret{}, fmt.Errorf("target %q: %w", t.Name, err)
 	}
@@ -240,7 +248,7 @@ func (s *Service) warn(ctx context.Context, name string, src source, exposed fs.
 	}
 }
 
-// prepare checks t, and seals password where there is one.
+// prepare checks t, and seals password, or the certificate's key, where there is one.
 func (s *Service) prepare(t Target, password auth.Secret) (Target, error) {
 	t.Sealed = nil
 	t, err := normal(t)
@@ -250,13 +258,26 @@ func (s *Service) prepare(t Target, password auth.Secret) (Target, error) {
 	if t.Source != "" {
 		return t, fmt.Errorf("target %q: its password comes from %s; a stored one would never be used", t.Name, t.Source)
 	}
-	if len(password.Reveal()) > maxPassword {
-		return t, fmt.Errorf("target %q: the password is longer than %d bytes", t.Name, maxPassword)
+	if len(password.Reveal()) > t.maxSecret() {
+		return t, fmt.Errorf("target %q: the password or key is longer than %d bytes", t.Name, t.maxSecret())
+	}
+	if t.Certificate != "" {
+		if _, err := clientCertificate(t, password); err != nil {
+			return t, fmt.Errorf("target %q: %w", t.Name, err)
+		}
 	}
 	if t.Sealed, err = s.key.Seal(password, place(t)...); err != nil {
 		return t, fmt.Errorf("target %q: %w", t.Name, err)
 	}
 	return t, nil
+}
+
+// maxSecret bounds the password or the key, in bytes.
+func (t Target) maxSecret() int {
+	if t.Certificate != "" {
+		return maxKey
+	}
+	return maxPassword
 }
 
 func (s *Service) open(t Target) (auth.Secret, error) {

@@ -26,13 +26,13 @@ const (
 	commandGrace = time.Second
 )
 
-// read gets the password from its source. exposed is the mode of a file that
-// others than its owner can reach, else 0.
-func (s source) read(ctx context.Context) (password auth.Secret, exposed fs.FileMode, err error) {
+// read gets the password, or a key, from its source, of at most that many bytes.
+// exposed is the mode of a file that others than its owner can reach, else 0.
+func (s source) read(ctx context.Context, most int) (password auth.Secret, exposed fs.FileMode, err error) {
 	var b []byte
 	switch s.kind {
 	case "file":
-		b, exposed, err = readPassword(s.value)
+		b, exposed, err = readBounded("password file", s.value, most)
 	case "env":
 		v, ok := os.LookupEnv(s.value)
 		if !ok {
@@ -40,13 +40,13 @@ func (s source) read(ctx context.Context) (password auth.Secret, exposed fs.File
 		}
 		b = []byte(v)
 	default:
-		b, err = runPassword(ctx, s.value)
+		b, err = runPassword(ctx, s.value, most)
 	}
 	if err != nil {
 		return auth.Secret{}, 0, err
 	}
-	if len(b) > maxPassword {
-		return auth.Secret{}, 0, fmt.Errorf("%s holds more than %d bytes", s, maxPassword)
+	if len(b) > most {
+		return auth.Secret{}, 0, fmt.Errorf("%s holds more than %d bytes", s, most)
 	}
 	if s.kind != "env" {
 		b = dropNewline(b)
@@ -68,7 +68,7 @@ func CommandPassword(ctx context.Context, line string) (auth.Secret, error) {
 	if err != nil {
 		return auth.Secret{}, err
 	}
-	password, _, err := s.read(ctx)
+	password, _, err := s.read(ctx, maxPassword)
 	return password, err
 }
 
@@ -91,23 +91,25 @@ func dropNewline(b []byte) []byte {
 	return b
 }
 
-func readPassword(path string) ([]byte, fs.FileMode, error) {
+// readBounded reads a file that is called what, and one byte more than the most it
+// may have. The mode is that of a file that others can reach, else 0.
+func readBounded(what, path string, most int) ([]byte, fs.FileMode, error) {
 	// Stat first: opening a pipe would wait for its writer.
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("password file: %w", err)
+		return nil, 0, fmt.Errorf("%s: %w", what, err)
 	}
 	if !info.Mode().IsRegular() {
-		return nil, 0, fmt.Errorf("password file %s is not a regular file; it is read before every login", path)
+		return nil, 0, fmt.Errorf("%s %s is not a regular file; it is read before every login", what, path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, 0, fmt.Errorf("password file: %w", err)
+		return nil, 0, fmt.Errorf("%s: %w", what, err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
+	b, err := io.ReadAll(io.LimitReader(f, int64(most)+1))
 	if err != nil {
-		return nil, 0, fmt.Errorf("password file: %w", err)
+		return nil, 0, fmt.Errorf("%s: %w", what, err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
 		return b, mode, nil
@@ -117,16 +119,16 @@ func readPassword(path string) ([]byte, fs.FileMode, error) {
 
 // runPassword runs a command line, split at blanks, without a shell. What it
 // writes to stderr is not shown: it may hold the secret.
-func runPassword(ctx context.Context, line string) ([]byte, error) {
+func runPassword(ctx context.Context, line string, most int) ([]byte, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, commandLimit, fmt.Errorf("it ran longer than %s", commandLimit))
 	defer cancel()
 	fields := strings.Fields(line)
-	out := &boundedBuffer{}
+	out := &boundedBuffer{most: most}
 	cmd := exec.CommandContext(ctx, fields[0], fields[1:]...)
 	cmd.Stdout = out
 	cmd.WaitDelay = commandGrace
 	err := cmd.Run()
-	if len(out.b) > maxPassword {
+	if len(out.b) > most {
 		return out.b, nil // too much is the news, not how the command then died
 	}
 	if ctx.Err() != nil {
@@ -146,10 +148,13 @@ var errTooMuch = errors.New("too much output")
 // A boundedBuffer takes one byte more than a password may have, and then fails,
 // which ends the command. It does not embed its buffer, whose ReadFrom would let
 // io.Copy pass by Write.
-type boundedBuffer struct{ b []byte }
+type boundedBuffer struct {
+	b    []byte
+	most int
+}
 
 func (b *boundedBuffer) Write(p []byte) (int, error) {
-	if room := maxPassword + 1 - len(b.b); len(p) > room {
+	if room := b.most + 1 - len(b.b); len(p) > room {
 		b.b = append(b.b, p[:room]...)
 		return room, errTooMuch
 	}

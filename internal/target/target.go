@@ -37,8 +37,11 @@ type Target struct {
 	Pin     string // of the device's own certificate; alone decides where it is set
 	Account auth.AccountName
 
-	// Source says where the password is: "file:PATH" (absolute), "env:NAME" or
-	// "command:LINE". Where it is empty the password is in Sealed.
+	// Certificate is what Postern shows the device in the place of a password: a
+	// chain in PEM, or "file:PATH" (absolute) where it is; "" = none.
+	Certificate string
+	// Source says where the password, or the certificate's key, is: "file:PATH"
+	// (absolute), "env:NAME" or "command:LINE". Where it is empty it is in Sealed.
 	Source string
 	Sealed []byte
 
@@ -132,14 +135,11 @@ func validateCredential(t Target) error {
 	if err := text("account name", string(t.Account)); err != nil {
 		return err
 	}
-	switch t.Method {
-	case auth.MethodAuto, auth.MethodSession, "":
-	case auth.MethodBasic:
-		if strings.Contains(string(t.Account), ":") { // RFC 7617, 2
-			return errors.New("an account name with a colon cannot be sent by HTTP Basic")
-		}
-	default:
-		return fmt.Errorf("login method %q is none of auto, session, basic", t.Method)
+	if err := validateMethod(t); err != nil {
+		return err
+	}
+	if t.Method == auth.MethodBasic && strings.Contains(string(t.Account), ":") { // RFC 7617, 2
+		return errors.New("an account name with a colon cannot be sent by HTTP Basic")
 	}
 	if t.Source == "" {
 		return nil
@@ -217,7 +217,10 @@ func normal(t Target) (Target, error) {
 	if t.Pin != "" {
 		t.Pin, _ = ParsePin(t.Pin)
 	}
-	if t.Method == "" {
+	switch {
+	case t.Certificate != "":
+		t.Method = auth.MethodCertificate
+	case t.Method == "":
 		t.Method = auth.MethodAuto
 	}
 	return t, nil

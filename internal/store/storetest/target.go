@@ -24,7 +24,7 @@ func Targets(t *testing.T, open func(*testing.T) target.Store) {
 
 func bmc(name, origin string) target.Target {
 	t := target.Target{
-		Name: name, Family: "redfish", Profile: "ilo", URL: "https://" + name, CAPEM: "ca", Pin: "pin", Account: "postern",
+		Name: name, Family: "redfish", Profile: "ilo", URL: "https://" + name, CAPEM: "ca", Pin: "pin", Account: "postern", Certificate: "chain",
 		Method: auth.MethodAuto, Budget: 3, InFlight: 8, Exclusive: true, LockoutThreshold: 5,
 		LockoutWindow: 10 * time.Minute, Address: "127.0.0.1:8443", Origin: origin,
 	}
