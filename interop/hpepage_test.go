@@ -4,6 +4,7 @@ package interop
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -174,4 +175,56 @@ func licenceLine(t *testing.T, _ *world, e endpoint) error {
 		err = fmt.Errorf("got %q", out)
 	}
 	return err
+}
+
+// TestHPEGateway: the gateway shows the face of the device behind it, to clients
+// that read it before they log in, and holds one login there for all of them.
+func TestHPEGateway(t *testing.T) {
+	t.Parallel()
+	for kind, name := range map[string]string{"ilo": iloSimulator, "rmc": rmcSimulator} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d := w.hpe(kind)
+			g := w.gateway(d.target())
+			listener := "listeners:\n  - address: " + ownAddress(t) + "\n    next: targets\n"
+			if err := os.WriteFile(g.config, []byte(w.read(g.config)+listener), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			g.up(w)
+			e := g.endpoint
+			e.base = strings.TrimSuffix(e.base, ":443")
+			for _, s := range []scene{
+				pySession, pyBasic,
+				{"curl", "HPE's page, \"Redfish authentication and sessions\": 401, Basic, TokenAndUrl in both forms, use, list, DELETE", seedLines},
+			} {
+				s.record(t, w, e, name, "gateway")
+			}
+			for _, l := range libraries {
+				l.script("session", "the page's script for a session").record(t, w, e, name, "gateway")
+			}
+			if kind == "ilo" {
+				for _, ed := range editions {
+					ed.line("`login`, `get License --select HpeiLOLicense.`, `list --json --select SessionCollection.`, `logout`", throughGateway).record(t, w, e, name, "gateway")
+				}
+			}
+			if n := len(d.lines("login")); n != 1 {
+				t.Errorf("the device's journal has %d logins, want 1", n)
+			}
+			g.stop()
+			if left := d.sessions(d.client(t)); len(left) != 0 {
+				t.Errorf("%d sessions are left at the device", len(left))
+			}
+		})
+	}
+}
+
+func throughGateway(i *ilorest) error {
+	if err := i.login(); err != nil {
+		return err
+	}
+	return errors.Join(
+		i.prints("License=iLO Advanced\n", "get", "License", "--select", "HpeiLOLicense."),
+		i.prints("/SessionService/Sessions/admin", "list", "--json", "--select", "SessionCollection."),
+		i.logout())
 }
