@@ -133,9 +133,9 @@ func TestMetricsForget(t *testing.T) {
 	if got := r.call("GET", "bmc1"); got != 200 {
 		t.Fatal(got)
 	}
-	r.next = Config{Metrics: "127.0.0.1:0"}
+	r.says(Config{Metrics: "127.0.0.1:0"}, nil)
 	r.read()
-	r.next.Targets = []target.Target{one} // waits until the target is left
+	r.says(Config{Metrics: "127.0.0.1:0", Targets: []target.Target{one}}, nil) // waits until the target is left
 	r.read()
 	resp, err := http.Get(r.running.ready.URLs["metrics"] + "/metrics")
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/postern/postern/auth"
@@ -24,9 +25,29 @@ type reloading struct {
 	data   string
 	file   string
 	hangup chan struct{}
-	next   Config
-	err    error // of the reading
 	api    *admin.Client
+
+	mu   sync.Mutex // guards what follows
+	next Config
+	err  error // of the reading
+	even bool  // the next reading is only there to be waited for
+}
+
+// says puts what the next reading gets.
+func (r *reloading) says(next Config, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.next, r.err = next, err
+}
+
+// reading is what the server gets.
+func (r *reloading) reading() (Config, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.even = !r.even; !r.even {
+		return Config{}, errors.New("nothing more to read")
+	}
+	return r.next, r.err
 }
 
 func startReloading(t *testing.T, first Config) *reloading {
@@ -34,7 +55,7 @@ func startReloading(t *testing.T, first Config) *reloading {
 	dir := t.TempDir()
 	r := &reloading{data: filepath.Join(dir, "gw"), file: filepath.Join(dir, "ready.json"), hangup: make(chan struct{}), next: first}
 	first.Data, first.ReadyFile, first.Hangup = r.data, r.file, r.hangup
-	first.Read = func() (Config, error) { return r.next, r.err }
+	first.Read = r.reading
 	r.running = start(t, func(ctx context.Context, ready func(Ready), log *slog.Logger) error {
 		first.Ready, first.Log = ready, log
 		return Run(ctx, first)
@@ -47,7 +68,7 @@ func startReloading(t *testing.T, first Config) *reloading {
 // read has the server read its configuration, and waits until it has.
 func (r *reloading) read() {
 	r.hangup <- struct{}{}
-	r.hangup <- struct{}{} // is taken once the first was looked after; the same again changes nothing
+	r.hangup <- struct{}{} // is taken once the first was looked after
 }
 
 // get is the status of a read of admin at a target; 0 = nobody listens.
@@ -82,7 +103,7 @@ func TestReload(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	r.next = Config{Targets: []target.Target{one, two}, Rules: []policy.Rule{{Name: "closed", Targets: []string{"bmc1"}}}}
+	r.says(Config{Targets: []target.Target{one, two}, Rules: []policy.Rule{{Name: "closed", Targets: []string{"bmc1"}}}}, nil)
 	r.read()
 	if got := r.call("GET", "bmc1"); got != 403 {
 		t.Errorf("a rule that was read: %d, want 403\n%s", got, r.log)
@@ -101,7 +122,7 @@ func TestReload(t *testing.T) {
 	}
 
 	one.InFlight = 3
-	r.next = Config{Targets: []target.Target{one}}
+	r.says(Config{Targets: []target.Target{one}}, nil)
 	r.read()
 	if after, err := r.api.Target(t.Context(), "bmc1"); err != nil || after.InFlight != 3 || r.call("GET", "bmc1") != 200 {
 		t.Errorf("a target that was changed: %+v, %v", after, err)
@@ -109,7 +130,7 @@ func TestReload(t *testing.T) {
 	if got := r.call("GET", "bmc2"); got != 0 {
 		t.Errorf("a target that is gone: %d", got)
 	}
-	r.next.Targets = []target.Target{one, two} // back while it is still being left
+	r.says(Config{Targets: []target.Target{one, two}}, nil) // back while it is still being left
 	r.read()
 	if got := r.call("GET", "bmc2"); got != 200 {
 		t.Errorf("a target that came back: %d\n%s", got, r.log)
@@ -155,7 +176,7 @@ func TestReloadRefuses(t *testing.T) {
 		if c.next.Rules == nil {
 			c.next.Rules = closed
 		}
-		r.next, r.err = c.next, c.err
+		r.says(c.next, c.err)
 		r.read()
 		if got := r.log.String(); !strings.Contains(got, "everything stays as it is") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: the log does not say %q:\n%s", c.name, c.want, got)
@@ -203,7 +224,7 @@ func TestReloadCertificates(t *testing.T) {
 	}
 	bare := l
 	bare.CertFile, bare.KeyFile, bare.ClientCertificates = "", "", config.CertificatesOn
-	r.next = Config{Listeners: []config.Listener{bare}}
+	r.says(Config{Listeners: []config.Listener{bare}}, nil)
 	r.read()
 	if c, err := r.api.ServerCertificate(t.Context(), "tree"); err != nil || c.PEM == b.pem() {
 		t.Errorf("without: got %+v, %v", c, err)
@@ -214,10 +235,10 @@ func TestReloadCertificates(t *testing.T) {
 	if _, err := r.api.ReplaceServerCertificate(t.Context(), "tree", put.pem(), put.keyPEM(t)); err != nil {
 		t.Fatal(err)
 	}
-	r.next = Config{Listeners: []config.Listener{l}}
+	r.says(Config{Listeners: []config.Listener{l}}, nil)
 	r.read()
 	shown("with again", b.pem())
-	r.next = Config{Listeners: []config.Listener{bare}}
+	r.says(Config{Listeners: []config.Listener{bare}}, nil)
 	r.read()
 	shown("without, after one was put there", put.pem())
 }
