@@ -11,6 +11,7 @@ import (
 	"net/url"
 
 	"github.com/postern/postern/auth"
+	"github.com/postern/postern/internal/policy"
 	"github.com/postern/postern/internal/target"
 )
 
@@ -128,6 +129,9 @@ func (c *Client) CheckTarget(ctx context.Context, name string) error {
 
 // Explain implements API.
 func (c *Client) Explain(ctx context.Context, q ExplainRequest) (Explanation, error) {
+	if q.Rules != nil && *q.Rules == nil {
+		q.Rules = &[]policy.Rule{} // none at all, and not those of the server
+	}
 	return get[Explanation](ctx, c, "POST", "/explain", q)
 }
 

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path"
 	"path/filepath"
 	"regexp"
 	"time"
@@ -68,9 +67,9 @@ func (c *core) Snapshot(ctx context.Context) (admin.Snapshot, error) {
 
 // forgetSnapshots removes what backups that were killed have left.
 func (c *core) forgetSnapshots() {
-	old, _ := filepath.Glob(c.dir.Path(snapshotName)) // the pattern is good
-	for _, file := range old {
-		if err := os.Remove(file); err != nil {
+	old, _ := fs.Glob(os.DirFS(c.dir.Path("")), snapshotName) // the pattern is good
+	for _, name := range old {
+		if err := os.Remove(c.dir.Path(name)); err != nil {
 			c.log.Warn("a snapshot that an earlier backup left could not be removed", slog.Any("error", err))
 		}
 	}
@@ -82,9 +81,9 @@ func (c *core) forgetSnapshots() {
 func WriteBackup(w io.Writer, l backup.Lock, data string, s admin.Snapshot, withAudit bool) (int, error) {
 	files := []backup.File{{Name: storeFile, Path: s.Path}}
 	keep := func(pattern string) error {
-		found, err := filepath.Glob(filepath.Join(data, filepath.FromSlash(pattern)))
-		for _, file := range found {
-			files = append(files, backup.File{Name: path.Join(path.Dir(pattern), filepath.Base(file)), Path: file})
+		found, err := fs.Glob(os.DirFS(data), pattern)
+		for _, name := range found {
+			files = append(files, backup.File{Name: name, Path: filepath.Join(data, filepath.FromSlash(name))})
 		}
 		return err
 	}
@@ -119,7 +118,7 @@ func Restore(ctx context.Context, r io.Reader, k backup.Key, data string, log *s
 	}
 	dir, err := os.MkdirTemp(filepath.Dir(data), ".postern-restore-*") // with mode 0700
 	if err != nil {
-		return backup.Manifest{}, err
+		return backup.Manifest{}, fmt.Errorf("the data directory appears whole or not at all, so it is made beside its place: %w", err)
 	}
 	defer os.RemoveAll(dir) // fails once renamed
 	m, err := backup.Read(r, k, dir, inBackup)
