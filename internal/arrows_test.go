@@ -35,7 +35,7 @@ var arrows = map[string]arrow{
 	"cmd/postern": {ours: "internal/cli"},
 
 	"internal/cli": {
-		ours:   "auth internal/admin internal/audit internal/backup internal/certs internal/client internal/config internal/demo internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
+		ours:   "auth internal/admin internal/audit internal/backup internal/certs internal/client internal/config internal/demo internal/enroll internal/keyring internal/leakcheck internal/saved internal/seal internal/serve internal/sim internal/target",
 		others: "github.com/spf13/cobra golang.org/x/term",
 	},
 	"internal/leakcheck": {ours: "auth internal/account internal/serve internal/sim"},
@@ -46,13 +46,14 @@ var arrows = map[string]arrow{
 	},
 
 	"internal/client":  {ours: "auth internal/saved"},
+	"internal/enroll":  {ours: "auth internal/trust"},
 	"internal/admin":   {ours: "auth internal/account internal/audit internal/lease internal/policy internal/session internal/target internal/trust"},
 	"internal/config":  {ours: "auth internal/policy internal/target", others: "github.com/goccy/go-yaml github.com/goccy/go-yaml/ast github.com/goccy/go-yaml/parser github.com/goccy/go-yaml/token"},
 	"internal/gateway": {ours: "auth internal/audit internal/lease internal/policy internal/target"},
-	"internal/sim":     {ours: "auth internal/account internal/admin internal/service/hpe internal/service/redfish internal/trust redfish"},
+	"internal/sim":     {ours: "auth internal/account internal/admin internal/directory internal/mail internal/passcode internal/service/hpe internal/service/redfish internal/trust redfish"},
 
 	"internal/service/redfish": {ours: "auth internal/admin redfish"},
-	"internal/service/hpe":     {ours: "auth internal/admin internal/service/redfish redfish"},
+	"internal/service/hpe":     {ours: "auth internal/admin internal/directory internal/service/redfish redfish"},
 
 	"internal/store":           {ours: "auth internal/account internal/lease internal/policy internal/session internal/target internal/trust", others: "modernc.org/sqlite"},
 	"internal/store/storetest": {ours: "auth internal/account internal/lease internal/policy internal/session internal/store internal/target internal/trust", others: "github.com/google/go-cmp/cmp github.com/google/go-cmp/cmp/cmpopts"},

@@ -29,8 +29,8 @@ func (a *app) certCommand() *cobra.Command {
 	cmd := a.group("cert", "Make and read keys, certificates and PKCS#12 files",
 		"What a login by certificate needs, in the forms of every tool: keys, certificate signing\n"+
 			"requests (CSRs), certificates signed by a CA of one's own or by itself, PKCS#12 files.\n"+
-			"No server is needed. A file that is there is overwritten with --force alone.")
-	cmd.AddCommand(a.certKey(), a.certCSR(), a.certSign(), a.certSelfSigned(), a.certP12(), a.certInspect())
+			"All but enroll need no server. A file that is there is overwritten with --force alone.")
+	cmd.AddCommand(a.certKey(), a.certCSR(), a.certSign(), a.certSelfSigned(), a.certP12(), a.certInspect(), a.certEnroll())
 	return cmd
 }
 
