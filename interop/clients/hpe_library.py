@@ -2,7 +2,7 @@
 
 Where the page's script prints a name that it does not define, or hands over what
 the library does not take, this one has the correction; the table in
-docs/redfish-hpe.md says which.
+docs/compatibility.md says which.
 """
 import json
 import os
