@@ -27,8 +27,8 @@ type clientFlags struct {
 
 func (f *clientFlags) add(cmd *cobra.Command) {
 	f.deviceFlags.add(cmd)
-	cmd.Flags().StringVar(&f.method, "auth", "", "how to log in: auto, session or basic (default: the target's way, else auto)")
-	complete(cmd, "auth", "auto", "session", "basic")
+	cmd.Flags().StringVar(&f.method, "auth", "", "how to log in: auto, session, basic or certificate (default: the target's way, else auto)")
+	complete(cmd, "auth", "auto", "session", "basic", "certificate")
 }
 
 // onlyURL refuses the flags that a target of the store has no use for.
@@ -43,14 +43,56 @@ func (f *clientFlags) onlyURL(name string) error {
 
 func (f *clientFlags) check() error {
 	switch auth.Method(f.method) {
-	case "", auth.MethodAuto, auth.MethodSession, auth.MethodBasic:
+	case "", auth.MethodAuto, auth.MethodSession, auth.MethodBasic, auth.MethodCertificate:
 	default:
-		return usage("auto, session or basic", "unknown way to log in %q", f.method)
+		return usage("auto, session, basic or certificate", "unknown way to log in %q", f.method)
 	}
 	if f.secret.many() {
 		return errTwoSecrets
 	}
+	return f.cert.check(f.secret)
+}
+
+// way settles how to log in. A certificate is one way, and the only one where there
+// is no password.
+func (f *clientFlags) way(t *target.Target) error {
+	if f.method != "" {
+		t.Method = auth.Method(f.method)
+	}
+	switch {
+	case t.Method == auth.MethodCertificate && t.Certificate == "":
+		return usage("--cert-file FILE and --key-file FILE", "--auth certificate without a certificate")
+	case t.Certificate != "" && (t.Method == auth.MethodSession || t.Method == auth.MethodBasic):
+		return usage("--auth certificate, or a password", "--auth %s needs a password, and there is a certificate in its place", t.Method)
+	case t.Certificate != "":
+		t.Method = auth.MethodCertificate
+	}
 	return nil
+}
+
+// instead makes t somebody else than the target's own account, where the flags say
+// so, and reports whether they do.
+func (f *clientFlags) instead(t *target.Target) (bool, error) {
+	own := *t
+	if f.secret.given() || f.user != "" && f.user != string(t.Account) {
+		if t.Certificate != "" {
+			t.Certificate, t.Method = "", auth.MethodAuto
+		}
+	}
+	if f.user != "" {
+		t.Account = auth.AccountName(f.user)
+	}
+	if f.cert.given() {
+		cert, err := f.cert.read()
+		if err != nil {
+			return false, err
+		}
+		t.Certificate = cert.chain
+		if t.Method = auth.MethodCertificate; f.user == "" && cert.name() != "" {
+			t.Account = auth.AccountName(cert.name())
+		}
+	}
+	return t.Account != own.Account || f.secret.given() || f.cert.given(), nil
 }
 
 // A device is the T of a client command, with the logins kept for it.
@@ -108,14 +150,18 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 		if described, credential, d.close, err = storedTarget(ctx, dir, t, log); err != nil {
 			return nil, err
 		}
-		if f.user != "" && f.user != string(described.Account) {
-			described.Account, credential = auth.AccountName(f.user), nil
+		other, err := f.instead(&described)
+		if err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+		if other {
+			credential = nil
 		}
 	}
-	if f.method != "" {
-		described.Method = auth.Method(f.method)
+	if err := f.way(&described); err != nil {
+		return nil, errors.Join(err, d.close())
 	}
-	if credential == nil || f.secret.given() {
+	if credential == nil {
 		credential = a.credential(f, described)
 	}
 	d.described = described
@@ -129,7 +175,14 @@ func (a *app) findDevice(ctx context.Context, f clientFlags, t, dir string, book
 // credential is from where the flags say, else from the desktop's keyring, else
 // from the person at the terminal.
 func (a *app) credential(f clientFlags, t target.Target) func(context.Context) (auth.Credential, error) {
+	if f.cert.given() {
+		a.warnExposed(f.cert)
+	}
 	return func(ctx context.Context) (auth.Credential, error) {
+		if f.cert.given() {
+			c, err := f.cert.read()
+			return auth.Credential{Account: t.Account, Certificate: c.pair}, err
+		}
 		if !f.secret.given() && !f.anew {
 			if password, err := keyring.Get(t.URL, t.Account); err == nil {
 				return auth.Credential{Account: t.Account, Password: password}, nil
@@ -168,7 +221,7 @@ func (f *clientFlags) byURL(t string, book *saved.Book) (target.Target, error) {
 	}
 	flags := f.deviceFlags
 	flags.url = canonical
-	if flags.user == "" {
+	if flags.user == "" && !flags.cert.given() {
 		all, err := book.Logins("")
 		if err != nil {
 			return target.Target{}, err
@@ -210,6 +263,8 @@ func deviceFault(err error, t client.Target) error {
 			return hinted(err, "the device may have made a session: it is remembered, and the next login looks for it")
 		case le.Full:
 			return hinted(err, "the device has no session to give: postern sessions "+t.Name+" --auth basic shows who has them, where it takes HTTP Basic")
+		case le.Outcome == auth.Refused && t.Method == auth.MethodCertificate:
+			return &failure{status: exitRefused, err: err, hint: "the device does not take the client certificate, or knows no account for it"}
 		case le.Outcome == auth.Refused:
 			return &failure{status: exitRefused, err: err, hint: "the password was sent once and is not tried again: correct it before the device locks the account"}
 		}

@@ -38,8 +38,12 @@ func (a *app) loginCommand() *cobra.Command {
 					a.say("logged in already, since %s", l.Created.Local().Format(time.DateTime))
 				}
 				return a.print(shownLogin(l), func(w io.Writer) {
-					if l.Method == auth.MethodBasic {
+					switch l.Method {
+					case auth.MethodBasic:
 						fmt.Fprintln(w, "HTTP Basic: the device opens no session")
+						return
+					case auth.MethodCertificate:
+						fmt.Fprintln(w, "client certificate: the device opens no session")
 						return
 					}
 					fmt.Fprintln(w, l.URL+visible(l.Location))
@@ -55,6 +59,9 @@ func (a *app) loginCommand() *cobra.Command {
 // login logs in, and keeps the password where that is wanted. A login that is
 // there already does not show that the password is right, so a new one is made.
 func (a *app) login(ctx context.Context, d *device, keep bool) (saved.Login, bool, error) {
+	if keep && d.described.Certificate != "" {
+		return saved.Login{}, false, usage("", "--keyring keeps passwords, and this login has none")
+	}
 	if !keep {
 		return d.Login(ctx, d.Target)
 	}
@@ -210,6 +217,10 @@ another tool: curl -H "$(postern token bmc1)" ... They are as secret as a passwo
 				l, err := d.Live(ctx, d.Target)
 				if err != nil {
 					return err
+				}
+				if l.Method == auth.MethodCertificate {
+					return hinted(errors.New("the client certificate is the credential, and there is no header for it"),
+						"give the certificate and its key to the other tool: curl has --cert and --key")
 				}
 				r := tokenResult{URL: l.URL, Headers: d.Headers(d.Target, l), User: l.Account}
 				if l.Location != "" {

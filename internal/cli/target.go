@@ -54,7 +54,8 @@ func (a *app) targetAdd() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "add NAME --url URL --user USER", Short: "Add a device", Args: exactly("NAME"),
 		Long: `Add a device. Its password is read now and kept sealed; "postern target passwd"
-changes it. Without --ca-file and --pin the device's certificate must verify
+changes it. With --cert-file a client certificate takes its place, and its key is
+kept sealed. Without --ca-file and --pin the device's certificate must verify
 against the system's roots, or is shown to be accepted.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if d.url == "" {
@@ -91,13 +92,13 @@ against the system's roots, or is shown to be accepted.`,
 	flags := cmd.Flags()
 	flags.StringVar(&d.url, "url", "", "`URL` of the device, https://HOST or https://HOST:PORT")
 	d.add(cmd)
-	flags.StringVar(&method, "auth", "auto", "how to log in: auto, session or basic")
+	flags.StringVar(&method, "auth", "auto", "how to log in: auto, session, basic or certificate")
 	flags.IntVar(&t.Budget, "budget", 0, "device sessions Postern may hold, `N` (default: the profile's value)")
 	flags.IntVar(&t.InFlight, "in-flight", 0, "calls the device gets at once, `N` (default 8)")
 	flags.BoolVar(&t.Exclusive, "exclusive", false, "nobody else uses this device account: Postern may end what it finds of it")
 	flags.StringVar(&lockout, "lockout", "", "the device locks an account after N wrong passwords within DURATION: `N[,DURATION]`")
 	flags.StringVar(&t.Address, "listen", "", "`ADDRESS` for callers, HOST or HOST:PORT (default 127.0.0.1 and a free port)")
-	complete(cmd, "auth", "auto", "session", "basic")
+	complete(cmd, "auth", "auto", "session", "basic", "certificate")
 	return cmd
 }
 
@@ -112,6 +113,15 @@ func (a *app) newTarget(ctx context.Context, d deviceFlags, t *admin.NewTarget) 
 		if t.Pin, err = a.trust(ctx, t.URL); err != nil {
 			return err
 		}
+	}
+	if d.cert.given() {
+		a.warnExposed(d.cert)
+		cert, err := d.cert.read()
+		t.Certificate, t.Password = cert.chain, cert.key
+		return err
+	}
+	if t.Auth == auth.MethodCertificate {
+		return usage("--cert-file FILE and --key-file FILE", "--auth certificate without a certificate")
 	}
 	t.Password, err = a.readSecret(ctx, d.secret, fmt.Sprintf("password of %s at %s", t.User, t.URL), false)
 	return err

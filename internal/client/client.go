@@ -125,13 +125,23 @@ func (c *Client) login(ctx context.Context, t Target, good func(saved.Login) boo
 // wants.
 func (t Target) usable(all []saved.Login) (saved.Login, bool) {
 	for _, l := range slices.Backward(all) {
-		// A certificate gives a session at some devices.
-		session := t.Method == auth.MethodCertificate && l.Method == auth.MethodSession
-		if l.Ending.IsZero() && (t.Method == "" || t.Method == auth.MethodAuto || l.Method == t.Method || session) {
+		if l.Ending.IsZero() && t.takes(l.Method) {
 			return l, true
 		}
 	}
 	return saved.Login{}, false
+}
+
+// takes reports whether a login is made in the way that t wants. A certificate
+// gives a session at some devices; at others it is of use only where it is at hand.
+func (t Target) takes(m auth.Method) bool {
+	switch t.Method {
+	case "", auth.MethodAuto:
+		return m != auth.MethodCertificate
+	case auth.MethodCertificate:
+		return m != auth.MethodBasic
+	}
+	return m == t.Method
 }
 
 // withSecret adds the password, which is not saved, to a login by HTTP Basic.

@@ -24,10 +24,6 @@ type family struct {
 	profiles []string
 	// checkProfile finds fault with a profile's settings, which follow its name.
 	checkProfile func(profile string) error
-	// certificatePerCall reports whether devices of a profile take a client
-	// certificate on each call, rather than once at a login. A profile that is not
-	// known yet does.
-	certificatePerCall func(profile string) bool
 	// device makes the client side of a target. Both transports verify the
 	// device's certificate; fresh opens a connection for each request.
 	device func(t target.Target, data, fresh http.RoundTripper, now func() time.Time, log *slog.Logger) (device, error)
@@ -48,6 +44,9 @@ type device struct {
 	budget    int  // of the profile
 	basicFree bool // HTTP Basic opens no session
 	profile   *chosen
+	// certificatePerCall reports whether the device, as far as it is known by now,
+	// takes a client certificate on each call, rather than once at a login.
+	certificatePerCall func() bool
 }
 
 type faceConfig struct {
@@ -90,10 +89,6 @@ func redfishFamily() family {
 		checkProfile: func(profile string) error {
 			_, err := redfish.FindProfile(profile)
 			return err
-		},
-		certificatePerCall: func(profile string) bool {
-			p, err := redfish.FindProfile(profile)
-			return err != nil || p.CertificatePage() == ""
 		},
 		device: redfishDevice,
 		face: func(c faceConfig) (http.Handler, error) {
@@ -155,6 +150,7 @@ func redfishDevice(t target.Target, data, fresh http.RoundTripper, now func() ti
 	}
 	return device{
 		lease: d, client: d, gateway: redfishGateway{d, c}, budget: p.Budget(), basicFree: !p.BasicOpensSession(), profile: c,
+		certificatePerCall: func() bool { return c.profile().CertificatePage() == "" },
 	}, nil
 }
 

@@ -81,10 +81,15 @@ func connect(t target.Target, credential credentialFunc, now func() time.Time, l
 	if err != nil {
 		return nil, device{}, err
 	}
-	if t.Method == auth.MethodCertificate && credential != nil && fam.certificatePerCall(t.Profile) {
-		target.ShowCertificate(credential, data, fresh)
-	}
 	dev, err := fam.device(t, data, fresh, now, log)
+	if err == nil && t.Method == auth.MethodCertificate && credential != nil {
+		target.ShowCertificate(func(ctx context.Context) (auth.Credential, error) {
+			if !dev.certificatePerCall() {
+				return auth.Credential{}, nil // never two credentials at once
+			}
+			return credential(ctx)
+		}, data, fresh)
+	}
 	return data, dev, err
 }
 

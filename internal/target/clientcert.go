@@ -92,8 +92,8 @@ func clientCertificate(t Target, key auth.Secret) (auth.ClientCertificate, error
 }
 
 // ShowCertificate has both transports show the certificate of a credential in each
-// handshake in which the device asks for one. credential is asked each time, so that
-// a new certificate is taken up by the next connection.
+// handshake in which the device asks for one, and none where it has none. credential
+// is asked each time, so that a new certificate is taken up by the next connection.
 func ShowCertificate(credential func(context.Context) (auth.Credential, error), ways ...*http.Transport) {
 	show := func(info *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		c, err := credential(info.Context())
@@ -103,7 +103,7 @@ func ShowCertificate(credential func(context.Context) (auth.Credential, error), 
 		if cert := c.Certificate.Reveal(); cert != nil {
 			return cert, nil
 		}
-		return nil, errors.New("there is no client certificate")
+		return new(tls.Certificate), nil
 	}
 	for _, w := range ways {
 		w.TLSClientConfig.GetClientCertificate = show
