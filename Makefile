@@ -72,10 +72,10 @@ test-unit: .cache/tally ## the Go tests, fuzz seeds included
 	@$(CLEAN) go test -json -timeout 5m $(UNIT) | $(TALLY) -stage unit
 
 .PHONY: test-race
-test-race: .cache/tally ## the same under the race detector (needs a C compiler), at most 6 minutes
+test-race: .cache/tally ## the same under the race detector (needs a C compiler), at most 10 minutes
 	@echo "== race"
 	@if command -v $$(go env CC) >/dev/null; then \
-		CGO_ENABLED=1 $(CLEAN) timeout -k 10 6m go test -race -json -timeout 5m $(UNIT) | $(TALLY) -stage race; \
+		CGO_ENABLED=1 $(CLEAN) timeout -k 10 10m go test -race -json -timeout 9m $(UNIT) | $(TALLY) -stage race; \
 	elif [ "$${CI:-}" = true ]; then \
 		echo "needed in CI: a C compiler for the race detector" >&2; exit 1; \
 	else \
