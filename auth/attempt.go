@@ -51,6 +51,7 @@ type Session struct {
 	// InitialRole is the role that the account had at the login; Principal has
 	// the one of now.
 	InitialRole Role
+	Directory   bool // the account is one of a directory's, and none of the listener's own
 	Created     time.Time
 	LastUsed    time.Time     // coalesced: may lag behind the last request
 	Idle        time.Duration // ends when unused for this long

@@ -81,8 +81,12 @@ var arrows = map[string]arrow{
 
 	// Test helpers and tools, which nothing above may import.
 	"internal/wiretest": {},
-	"interop":           {},
-	"tools/tally":       {},
+
+	"internal/directory/directorytest": {others: "github.com/go-asn1-ber/asn1-ber github.com/go-ldap/ldap/v3"},
+	"internal/mail/mailtest":           {noHTTP: true},
+
+	"interop":     {},
+	"tools/tally": {},
 }
 
 type pkg struct {

@@ -209,6 +209,43 @@ func (b *Body) Object(name string) *Body {
 	return sub
 }
 
+// Objects returns a member that is an array of objects, of at most limit; nil
+// where it is absent, and not nil where it is empty.
+func (b *Body) Objects(name string, limit int) []*Body {
+	raw := b.get(name)
+	if raw == nil {
+		return nil
+	}
+	var elements []json.RawMessage
+	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
+		b.wrongType(name, raw)
+		return nil
+	}
+	if len(elements) > limit {
+		b.Fail(keyArraySizeTooLong, name, name, strconv.Itoa(limit))
+		return nil
+	}
+	list := make([]*Body, 0, len(elements))
+	for i, e := range elements {
+		if e[0] != '{' {
+			b.wrongType(name, e)
+			return nil
+		}
+		o, err := topLevel(e)
+		if err != nil { // it is part of a valid object
+			b.wrongType(name, e)
+			return nil
+		}
+		sub := &Body{
+			object: o, pointer: b.pointer + escapePointer(name) + "/" + strconv.Itoa(i) + "/", action: b.action,
+			asked: map[string]bool{}, faults: b.faults,
+		}
+		b.nested = append(b.nested, sub)
+		list = append(list, sub)
+	}
+	return list
+}
+
 // Reference returns the URI of a member that is a reference to a resource:
 // {"@odata.id": "/redfish/v1/..."}.
 func (b *Body) Reference(name string) *string {

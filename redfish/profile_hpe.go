@@ -239,6 +239,9 @@ func iloSessionOf(v sessionView) (body any, tag string) {
 	if v.Kind == auth.Certificate {
 		o.UserTag = "Web UI"
 	}
+	if v.Directory {
+		o.UserType = "Directory"
+	}
 	if v.Source.IsValid() {
 		o.UserIP = v.Source.Unmap().WithZone("").String()
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"os"
@@ -62,6 +63,8 @@ type simFlags struct {
 	profile  string
 	settings []string
 	licence  string
+
+	directoryCAs, mailCAs []string
 }
 
 func (a *app) simKind(kind simKind) *cobra.Command {
@@ -124,6 +127,8 @@ func (k simKind) flags(cmd *cobra.Command, f *simFlags) {
 	if k.name == "ilo" {
 		flags.StringVar(&f.profile, "generation", k.profiles[0], "`KIND` of iLO: ilo (6), ilo5 or ilo7")
 		flags.StringVar(&f.licence, "licence", "advanced", "`KIND` of licence that is installed: advanced or none")
+		flags.StringArrayVar(&f.directoryCAs, "directory-ca", nil, "CA in `FILE` that the LDAP servers' certificates are from; may be repeated (default the system's)")
+		flags.StringArrayVar(&f.mailCAs, "mail-ca", nil, "CA in `FILE` that the mail server's certificate is from, which must offer STARTTLS then; may be repeated")
 		complete(cmd, "generation", k.profiles...)
 		complete(cmd, "licence", "advanced", "none")
 	}
@@ -164,7 +169,13 @@ func (a *app) simConfig(ctx context.Context, f simFlags) (serve.SimConfig, error
 	if d.ClockOffset, err = parseClock(f.clock, time.Now()); err != nil {
 		return cfg, err
 	}
-	if d.ClientCAs, err = readCAs(f.clientCAs); err != nil {
+	if d.ClientCAs, err = readCAs("client-ca", f.clientCAs); err != nil {
+		return cfg, err
+	}
+	if d.DirectoryRoots, err = readRoots("directory-ca", f.directoryCAs); err != nil {
+		return cfg, err
+	}
+	if d.MailRoots, err = readRoots("mail-ca", f.mailCAs); err != nil {
 		return cfg, err
 	}
 	if d.Latency, err = sim.ParseLatency(f.latency); err != nil {
@@ -211,14 +222,29 @@ func parseClock(s string, now time.Time) (time.Duration, error) {
 	return t.Sub(now), nil
 }
 
-// maxCAFile bounds a file of --client-ca, in bytes; a certificate has about 2,000.
+// readRoots reads CAs that servers are verified with; nil for no files.
+func readRoots(flag string, files []string) (*x509.CertPool, error) {
+	texts, err := readCAs(flag, files)
+	if err != nil || len(texts) == 0 {
+		return nil, err
+	}
+	pool := x509.NewCertPool()
+	for i, text := range texts {
+		if !pool.AppendCertsFromPEM([]byte(text)) {
+			return nil, usage("a certificate in PEM", "--%s: there is none in %s", flag, files[i])
+		}
+	}
+	return pool, nil
+}
+
+// maxCAFile bounds a file with a CA, in bytes; a certificate has about 2,000.
 const maxCAFile = 64 << 10
 
-func readCAs(files []string) (texts []string, err error) {
+func readCAs(flag string, files []string) (texts []string, err error) {
 	for _, name := range files {
 		f, err := os.Open(name)
 		if err != nil {
-			return nil, usage("", "--client-ca: %w", err)
+			return nil, usage("", "--%s: %w", flag, err)
 		}
 		text, err := io.ReadAll(io.LimitReader(f, maxCAFile+1))
 		f.Close()
@@ -226,7 +252,7 @@ func readCAs(files []string) (texts []string, err error) {
 			err = fmt.Errorf("%s has more than %d bytes", name, maxCAFile)
 		}
 		if err != nil {
-			return nil, usage("", "--client-ca: %w", err)
+			return nil, usage("", "--%s: %w", flag, err)
 		}
 		texts = append(texts, string(text))
 	}

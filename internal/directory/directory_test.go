@@ -11,6 +11,7 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/directory"
+	"github.com/postern/postern/internal/directory/directorytest"
 )
 
 const (
@@ -22,33 +23,35 @@ const (
 	guests = "cn=guests,ou=groups,dc=example,dc=com"
 )
 
-func people() map[string]entry {
-	attributes := func(pairs ...string) map[string][]string {
-		m := map[string][]string{}
-		for i := 0; i < len(pairs); i += 2 {
-			m[pairs[i]] = append(m[pairs[i]], pairs[i+1])
-		}
-		return m
+// person has a password and attributes, a name and a value each.
+func person(password string, pairs ...string) directorytest.Entry {
+	e := directorytest.Entry{Password: password, Attributes: map[string][]string{}}
+	for i := 0; i < len(pairs); i += 2 {
+		e.Attributes[pairs[i]] = append(e.Attributes[pairs[i]], pairs[i+1])
 	}
-	return map[string]entry{
-		reader: {password: "search"},
-		ann: {"secret", attributes("uid", "ann", "cn", "Ann", "userprincipalname", "ann@corp.example.com",
-			"mail", "Ann <no address>", "mail", "ann@example.com", "memberof", "CN=Staff, OU=groups,DC=example,DC=com")},
-		"uid=bob,ou=people,dc=example,dc=com":    {"bob's", attributes("uid", "bob", "cn", "twin")},
-		"uid=bob2,ou=people,dc=example,dc=com":   {"bob's", attributes("uid", "bob2", "cn", "twin")},
-		"uid=out,dc=example,dc=com":              {"secret", attributes("uid", "out")},
-		"uid=*,ou=people,dc=example,dc=com":      {"star", attributes("uid", "*")},
-		admins:                                   {"", attributes("member", ann)},
-		guests:                                   {"", attributes("member", "uid=bob,"+base)},
-		"cn=staff,ou=groups,dc=example,dc=com":   {},
-		"ann@corp.example.com":                   {password: "secret"}, // what Active Directory makes of it
-		"uid=a\\2cb,ou=people,dc=example,dc=com": {"comma", attributes("uid", "a,b")},
+	return e
+}
+
+func people() map[string]directorytest.Entry {
+	return map[string]directorytest.Entry{
+		reader: person("search"),
+		ann: person("secret", "uid", "ann", "cn", "Ann", "userprincipalname", "ann@corp.example.com",
+			"mail", "Ann <no address>", "mail", "ann@example.com", "memberof", "CN=Staff, OU=groups,DC=example,DC=com"),
+		"uid=bob," + base:           person("bob's", "uid", "bob", "cn", "twin"),
+		"uid=bob2," + base:          person("bob's", "uid", "bob2", "cn", "twin"),
+		"uid=out,dc=example,dc=com": person("secret", "uid", "out"),
+		"uid=*," + base:             person("star", "uid", "*"),
+		"uid=a\\2cb," + base:        person("comma", "uid", "a,b"),
+		admins:                      person("", "member", ann),
+		staff:                       person(""),
+		guests:                      person("", "member", "uid=bob,"+base),
+		"ann@corp.example.com":      person("secret"), // what Active Directory makes of it
 	}
 }
 
-func searching(s *ldapServer) directory.Config {
+func searching(s *directorytest.Server) directory.Config {
 	return directory.Config{
-		Servers: []string{s.ldaps}, Roots: s.roots, BindName: reader, BindPassword: auth.NewSecret("search"),
+		Servers: []string{s.LDAPS}, Roots: s.Roots, BindName: reader, BindPassword: auth.NewSecret("search"),
 		Bases: []string{base}, NameAttributes: []string{"uid", "cn"}, Groups: []string{admins, staff, guests},
 	}
 }
@@ -64,11 +67,11 @@ func check(t *testing.T, c directory.Config, name, password string) (directory.U
 
 func TestCheck(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, people())
+	s := directorytest.New(t, people())
 	own := searching(s)
 	own.BindName, own.BindPassword = "", auth.Secret{}
 	upgraded := searching(s)
-	upgraded.Servers = []string{s.ldap}
+	upgraded.Servers = []string{s.LDAP}
 	for way, c := range map[string]directory.Config{"searching": searching(s), "own rights": own, "StartTLS": upgraded} {
 		for _, name := range []string{"ann", `CORP\ann`, "ann@corp.example.com", ann, "UID=ann,OU=people,DC=example,DC=com"} {
 			u, err := check(t, c, name, "secret")
@@ -94,7 +97,7 @@ func TestCheck(t *testing.T) {
 
 func TestCheckSpecialNames(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, people())
+	s := directorytest.New(t, people())
 	for name, password := range map[string]string{"*": "star", "a,b": "comma"} {
 		if _, err := check(t, searching(s), name, password); err != nil {
 			t.Errorf("%q: %v", name, err)
@@ -109,14 +112,14 @@ func TestCheckSpecialNames(t *testing.T) {
 func TestEmptyPassword(t *testing.T) {
 	t.Parallel()
 	all := people()
-	all[ann] = entry{"", all[ann].attributes}
-	s := newServer(t, all)
+	all[ann] = directorytest.Entry{Attributes: all[ann].Attributes}
+	s := directorytest.New(t, all)
 	for _, password := range []string{"", "\x00", strings.Repeat("x", 600)} {
 		if _, err := check(t, searching(s), "ann", password); !errors.Is(err, directory.ErrRefused) {
 			t.Errorf("%.5q: %v", password, err)
 		}
 	}
-	if n := s.binds.Load(); n != 0 {
+	if n := s.Binds.Load(); n != 0 {
 		t.Errorf("%d binds", n)
 	}
 }
@@ -124,13 +127,13 @@ func TestEmptyPassword(t *testing.T) {
 // Unknown users cost the server what wrong passwords cost.
 func TestUnknownLooksLikeWrong(t *testing.T) {
 	t.Parallel()
-	s := newServer(t, people())
+	s := directorytest.New(t, people())
 	var costs [][2]int32
 	for _, name := range []string{"ann", "nobody", "twin"} {
-		s.binds.Store(0)
-		s.searches.Store(0)
+		s.Binds.Store(0)
+		s.Searches.Store(0)
 		check(t, searching(s), name, "wrong")
-		costs = append(costs, [2]int32{s.binds.Load(), s.searches.Load()})
+		costs = append(costs, [2]int32{s.Binds.Load(), s.Searches.Load()})
 	}
 	if costs[0] != costs[1] || costs[0] != costs[2] {
 		t.Errorf("binds and searches for a wrong password, an unknown user and a name of two: %v", costs)
@@ -139,23 +142,23 @@ func TestUnknownLooksLikeWrong(t *testing.T) {
 
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	good := newServer(t, people())
+	good := directorytest.New(t, people())
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	closed.Close()
-	flooding, silent := newServer(t, people()), newServer(t, people())
-	flooding.broken = func(c net.Conn) {
+	flooding, silent := directorytest.New(t, people()), directorytest.New(t, people())
+	flooding.Broken = func(c net.Conn) {
 		for {
 			if _, err := c.Write([]byte(strings.Repeat("\x30\x05\x02\x01\x63\x05\x00", 1000))); err != nil {
 				return
 			}
 		}
 	}
-	silent.broken = func(c net.Conn) { c.Close() }
-	huge := newServer(t, people())
-	huge.broken = func(c net.Conn) {
+	silent.Broken = func(c net.Conn) { c.Close() }
+	huge := directorytest.New(t, people())
+	huge.Broken = func(c net.Conn) {
 		c.Write([]byte("\x30\x84\x7f\xff\xff\xff"))
 		for {
 			if _, err := c.Write(make([]byte, 1<<16)); err != nil {
@@ -166,12 +169,12 @@ func TestUnavailable(t *testing.T) {
 	for name, change := range map[string]func(*directory.Config){
 		"nobody there":       func(c *directory.Config) { c.Servers = []string{"ldaps://" + closed.Addr().String()} },
 		"unknown CA":         func(c *directory.Config) { c.Roots = x509.NewCertPool() },
-		"unknown CA, later":  func(c *directory.Config) { c.Roots, c.Servers = x509.NewCertPool(), []string{good.ldap} },
-		"TLS at a plain one": func(c *directory.Config) { c.Servers = []string{"ldap" + strings.TrimPrefix(good.ldaps, "ldaps")} },
+		"unknown CA, later":  func(c *directory.Config) { c.Roots, c.Servers = x509.NewCertPool(), []string{good.LDAP} },
+		"TLS at a plain one": func(c *directory.Config) { c.Servers = []string{"ldap" + strings.TrimPrefix(good.LDAPS, "ldaps")} },
 		"searcher unknown":   func(c *directory.Config) { c.BindPassword = auth.NewSecret("wrong") },
-		"flood":              func(c *directory.Config) { c.Servers, c.Roots = []string{flooding.ldaps}, flooding.roots },
-		"hung up":            func(c *directory.Config) { c.Servers, c.Roots = []string{silent.ldaps}, silent.roots },
-		"huge packet":        func(c *directory.Config) { c.Servers, c.Roots = []string{huge.ldaps}, huge.roots },
+		"flood":              func(c *directory.Config) { c.Servers, c.Roots = []string{flooding.LDAPS}, flooding.Roots },
+		"hung up":            func(c *directory.Config) { c.Servers, c.Roots = []string{silent.LDAPS}, silent.Roots },
+		"huge packet":        func(c *directory.Config) { c.Servers, c.Roots = []string{huge.LDAPS}, huge.Roots },
 	} {
 		c := searching(good)
 		change(&c)
@@ -181,7 +184,7 @@ func TestUnavailable(t *testing.T) {
 		}
 	}
 	c := searching(good)
-	c.Servers = []string{"ldaps://" + closed.Addr().String(), good.ldaps}
+	c.Servers = []string{"ldaps://" + closed.Addr().String(), good.LDAPS}
 	if _, err := check(t, c, "ann", "secret"); err != nil {
 		t.Errorf("the second server: %v", err)
 	}
@@ -215,7 +218,7 @@ func TestConfig(t *testing.T) {
 		"too many groups":   func(c *directory.Config) { c.Groups = slices.Repeat([]string{admins}, 33) },
 		"no attribute left": func(c *directory.Config) { c.NameAttributes = []string{} },
 	} {
-		c := searching(&ldapServer{ldaps: "ldaps://127.0.0.1"})
+		c := searching(&directorytest.Server{LDAPS: "ldaps://127.0.0.1"})
 		change(&c)
 		if _, err := directory.New(c); !errors.Is(err, directory.ErrConfig) {
 			t.Errorf("%s: %v", name, err)

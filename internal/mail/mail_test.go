@@ -1,7 +1,6 @@
 package mail_test
 
 import (
-	"bufio"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -9,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"math/big"
 	"net"
 	"strings"
@@ -17,80 +15,13 @@ import (
 	"time"
 
 	"github.com/postern/postern/internal/mail"
+	"github.com/postern/postern/internal/mail/mailtest"
 )
 
-// An sink is an SMTP server that takes everything.
-type sink struct {
-	net.Listener
-	cert *tls.Certificate // with one: STARTTLS
-	got  chan string      // what was said and sent
-	// hello, where set, is said in the place of everything.
-	hello string
-}
-
-func newSink(t *testing.T, cert *tls.Certificate, hello string) (*sink, mail.Server) {
+func sink(t *testing.T, cert *tls.Certificate, hello string) (*mailtest.Sink, mail.Server) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { ln.Close() })
-	s := &sink{Listener: ln, cert: cert, got: make(chan string, 10), hello: hello}
-	go func() {
-		for {
-			c, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go s.serve(c)
-		}
-	}()
-	return s, mail.Server{Host: "127.0.0.1", Port: ln.Addr().(*net.TCPAddr).Port}
-}
-
-func (s *sink) serve(c net.Conn) {
-	defer func() { c.Close() }()
-	if s.hello != "" {
-		for range 1000 {
-			if _, err := c.Write([]byte(s.hello)); err != nil {
-				return
-			}
-		}
-		return
-	}
-	var all strings.Builder
-	fmt.Fprint(c, "220 sink\r\n")
-	in := bufio.NewReader(c)
-	data := false
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		all.WriteString(line)
-		verb := strings.ToUpper(strings.Fields(line + " x")[0])
-		switch {
-		case data && line == ".\r\n":
-			data = false
-			s.got <- all.String()
-			fmt.Fprint(c, "250 taken\r\n")
-		case data:
-		case verb == "EHLO" && s.cert != nil:
-			fmt.Fprint(c, "250-sink\r\n250 STARTTLS\r\n")
-		case verb == "STARTTLS":
-			fmt.Fprint(c, "220 go on\r\n")
-			c = tls.Server(c, &tls.Config{Certificates: []tls.Certificate{*s.cert}})
-			in = bufio.NewReader(c)
-			all.WriteString("(TLS)\n")
-		case verb == "DATA":
-			data = true
-			fmt.Fprint(c, "354 go on\r\n")
-		case verb == "RCPT" && strings.Contains(line, "nobody"):
-			fmt.Fprint(c, "550 no such user\r\n")
-		default:
-			fmt.Fprint(c, "250 sink\r\n")
-		}
-	}
+	s := mailtest.New(t, cert, hello)
+	return s, mail.Server{Host: "127.0.0.1", Port: s.Port}
 }
 
 func message() mail.Message {
@@ -99,11 +30,11 @@ func message() mail.Message {
 
 func TestSend(t *testing.T) {
 	t.Parallel()
-	s, server := newSink(t, nil, "")
+	s, server := sink(t, nil, "")
 	if err := server.Send(t.Context(), message()); err != nil {
 		t.Fatal(err)
 	}
-	got := <-s.got
+	got := <-s.Got
 	for _, part := range []string{
 		"MAIL FROM:<ilo@example.com>\r\n", "RCPT TO:<ann@example.com>\r\n", "To: <ann@example.com>\r\n",
 		"Subject: =?utf-8?q?Code_f=C3=BCr_Ann?=\r\n", "Date: Sun, 09 Sep 2001 01:46:40 +0000\r\n", "\r\n\r\n123456\r\n..\r\nend\r\n.\r\n",
@@ -121,12 +52,12 @@ func TestSend(t *testing.T) {
 func TestStartTLS(t *testing.T) {
 	t.Parallel()
 	cert, roots := certificate(t)
-	s, server := newSink(t, cert, "")
+	s, server := sink(t, cert, "")
 	server.NeedTLS, server.Roots = true, roots
 	if err := server.Send(t.Context(), message()); err != nil {
 		t.Fatal(err)
 	}
-	got := <-s.got
+	got := <-s.Got
 	if before, _, ok := strings.Cut(got, "(TLS)"); !ok || strings.Contains(before, "MAIL") {
 		t.Errorf("sent in the clear:\n%s", got)
 	}
@@ -138,7 +69,7 @@ func TestStartTLS(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	_, server := newSink(t, nil, "")
+	_, server := sink(t, nil, "")
 	for name, change := range map[string]func(*mail.Message){
 		"no recipient":      func(m *mail.Message) { m.To = "" },
 		"two recipients":    func(m *mail.Message) { m.To = "a@example.com, b@example.com" },
@@ -169,7 +100,7 @@ func TestBadServers(t *testing.T) {
 		"lines without end":    strings.Repeat("220-more\r\n", 10_000),
 		"no SMTP":              "HTTP/1.1 400 Bad Request\r\n\r\n",
 	} {
-		_, server := newSink(t, nil, hello)
+		_, server := sink(t, nil, hello)
 		if err := server.Send(t.Context(), message()); err == nil {
 			t.Errorf("%s: sent", name)
 		}

@@ -30,7 +30,8 @@ type Account struct {
 // A known is an Account with what the device remembers of it.
 type known struct {
 	Account
-	id       string // never used again
+	id       string // never used again; "" for one of the directory
+	outside  bool   // one of the directory, and not in the list of accounts
 	disabled bool
 	former   []auth.Secret   // passwords, the last one first
 	called   string          // on an iLO: what the account is called; "" = its name

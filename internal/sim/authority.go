@@ -113,6 +113,11 @@ func (a *authority) login(ctx context.Context, try auth.Attempt) (auth.Session, 
 			return auth.Session{}, fmt.Errorf("sim: %w: %w", auth.ErrBadCredentials, err)
 		}
 		n.user = string(holder.Name)
+	} else if a.strange(try) {
+		var err error
+		if holder, err = a.directoryLogin(ctx, try); err != nil {
+			return auth.Session{}, fmt.Errorf("sim: %w", err)
+		}
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,7 +130,10 @@ func (a *authority) login(ctx context.Context, try auth.Attempt) (auth.Session, 
 		if !slices.Contains(a.accounts, k) { // removed in between
 			return auth.Session{}, auth.ErrBadCredentials
 		}
-	} else if k, err = a.check(try); err != nil {
+	} else if k == nil {
+		k, err = a.check(try)
+	}
+	if err != nil {
 		return auth.Session{}, err
 	}
 	if a.faults.evicts && a.slots > 0 && len(a.byID) >= a.slots {
@@ -146,7 +154,7 @@ func (a *authority) open(k *known, try auth.Attempt) *session {
 	s := &session{
 		Session: auth.Session{
 			ID: a.newID(k, try), Listener: try.Listener, Source: try.Source, Context: try.Context,
-			Kind: try.Kind, InitialRole: k.Role, Created: now, LastUsed: now,
+			Kind: try.Kind, InitialRole: k.Role, Directory: k.outside, Created: now, LastUsed: now,
 		},
 		owner: k,
 		token: sha256.Sum256([]byte(try.Token.Reveal())),
@@ -214,11 +222,20 @@ func (a *authority) Check(ctx context.Context, try auth.Attempt) (auth.Principal
 
 func (a *authority) basic(ctx context.Context, try auth.Attempt) (auth.Principal, error) {
 	noteFrom(ctx).user = string(try.Account)
+	var k *known
+	if a.strange(try) {
+		var err error
+		if k, err = a.directoryCall(ctx, try); err != nil {
+			return auth.Principal{}, fmt.Errorf("sim: %w", err)
+		}
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	k, err := a.check(try)
-	if err != nil {
-		return auth.Principal{}, err
+	if k == nil {
+		var err error
+		if k, err = a.check(try); err != nil {
+			return auth.Principal{}, err
+		}
 	}
 	return a.principal(k, ""), nil
 }
@@ -329,7 +346,7 @@ func (a *authority) Logout(ctx context.Context, by auth.Principal, id string) er
 	switch {
 	case s == nil:
 		return auth.ErrNoSession
-	case !by.Privileges.Has(auth.ConfigureManager) && by.Account != s.owner.Name:
+	case !by.Privileges.Has(auth.ConfigureManager) && (by.Account != s.owner.Name || by.AccountID != s.owner.id):
 		return auth.ErrForbidden
 	case a.faults.logoutRefused != 0:
 		n.logoutRefused = true

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -39,6 +40,13 @@ type Config struct {
 	// Fetch gets the revocation lists and asks the OCSP responders that an
 	// administrator of an iLO names. nil: nothing can be fetched.
 	Fetch trust.FetchFunc
+
+	// DirectoryRoots are the CAs that the servers of an iLO's directory must have
+	// their certificates from; nil: those of the system.
+	DirectoryRoots *x509.CertPool
+	// MailRoots are those of the server that passcodes are mailed by, which must offer
+	// TLS then. nil: those of the system, where it offers TLS.
+	MailRoots *x509.CertPool
 
 	// Name is the device's host name; its UUIDs and serial number are made
 	// from it, so that two devices in one place should have two names. Empty: DefaultName.

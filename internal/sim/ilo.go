@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/postern/postern/auth"
 	"github.com/postern/postern/internal/admin"
+	"github.com/postern/postern/internal/directory"
+	"github.com/postern/postern/internal/passcode"
 	"github.com/postern/postern/internal/service/hpe"
 	"github.com/postern/postern/internal/trust"
 	"github.com/postern/postern/redfish"
@@ -36,12 +39,20 @@ type ilo struct {
 	fetch    trust.FetchFunc // not changed
 
 	failed map[string]int // wrong passwords in a row, by account and by source
+
+	directory *directory.Directory // as the settings have it; nil: none that can be asked
+	codes     *passcode.Book       // not changed, and so are the CAs
+	peopleCAs *x509.CertPool
+	mailCAs   *x509.CertPool
 }
 
 func newILO(cfg Config, f *faults, now time.Time) ilo {
 	set := hpe.FirstSettings(!cfg.NoLicence, now)
 	set.NTPByDHCP = f.timeByDHCP
-	return ilo{is: true, settings: set, fetch: cfg.Fetch, failed: make(map[string]int)}
+	return ilo{
+		is: true, settings: set, fetch: cfg.Fetch, failed: make(map[string]int),
+		codes: passcode.New(cfg.clock), peopleCAs: cfg.DirectoryRoots, mailCAs: cfg.MailRoots,
+	}
 }
 
 // maxFailed bounds the accounts and sources that are remembered for a wrong
@@ -102,7 +113,7 @@ var _ hpe.Office = office{}
 func (a *authority) hpePrivileges(p auth.Principal) redfish.HPEPrivileges {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if k := a.find(p.Account); k != nil {
+	if k := a.find(p.Account); k != nil && k.id == p.AccountID {
 		return a.ownPrivileges(k).Wire()
 	}
 	return redfish.HPEPrivilegesOf(p.Privileges)
@@ -176,6 +187,7 @@ func (o office) ChangeSettings(_ context.Context, change func(*hpe.Settings) err
 		return hpe.Settings{}, err
 	}
 	o.ilo.settings = next
+	o.useDirectory()
 	return next, nil
 }
 

@@ -37,12 +37,12 @@ func (s *Service) accountService(c *call) (any, error) {
 	}
 	o := object{
 		"Description": "iLO User Accounts", "Accounts": ref(accountsURI + "/"), "Roles": ref(rolesURI + "/"),
-		"ActiveDirectory": directory(false), "LDAP": directory(set.Directory), "LocalAccountAuth": "Enabled",
+		"ActiveDirectory": directory(false), "LDAP": set.LDAP.view(set.Directory), "LocalAccountAuth": "Enabled",
 		"MinPasswordLength": rules.MinPassword,
 		"Oem": oem(oemAccountServiceType, object{
 			"AuthFailureDelayTimeSeconds": set.FailureDelay, "AuthFailuresBeforeDelay": set.FailuresBefore, "AuthFailureLoggingThreshold": set.FailureLogging,
 			"DefaultPassword": nil, "DefaultUserName": nil, "EnforcePasswordComplexity": set.ComplexityRule, "MinPasswordLength": rules.MinPassword,
-			"DirectorySettings": object{"LdapAuthenticationMode": "Disabled", "LdapCaCertificateLoaded": false, "LdapServerPort": 636},
+			"DirectorySettings": object{"LdapAuthenticationMode": mode(set.Directory), "LdapCaCertificateLoaded": false, "LdapServerPort": 636},
 			"KerberosSettings":  object{"KDCServerPort": 88, "KerberosRealm": ""},
 			"TwoFactorAuth":     enabled(set.TwoFactor),
 			"Links":             object{"UserCertificateMapping": ref(mappingURI + "/")},
@@ -66,13 +66,15 @@ type ruling struct {
 	least                  *int64
 	delay, before, logging *int64
 	complexity, directory  *bool
-	twoFactor              *string
+	twoFactor, mode        *string
+	ldap                   *ldapChange
 }
 
 func readRuling(b *rf.Body) ruling {
 	r := ruling{least: b.Int("MinPasswordLength", 0, maxName)}
 	if l := b.Object("LDAP"); l != nil {
 		r.directory = l.Bool("ServiceEnabled")
+		r.ldap = readLDAP(l)
 	}
 	if o := b.Object("Oem"); o != nil {
 		if h := o.Object("Hpe"); h != nil {
@@ -84,9 +86,16 @@ func readRuling(b *rf.Body) ruling {
 			r.logging = choice(h, "AuthFailureLoggingThreshold", failureLoggings)
 			r.complexity = h.Bool("EnforcePasswordComplexity")
 			r.twoFactor = h.OneOf("TwoFactorAuth", enabled(true), enabled(false))
+			if d := h.Object("DirectorySettings"); d != nil {
+				r.mode = d.OneOf("LdapAuthenticationMode", mode(true), mode(false))
+				d.ReadOnly("LdapCaCertificateLoaded", "LdapServerPort")
+			}
 		}
 	}
-	b.ReadOnly("Id", "Name", "Description", "Accounts", "Roles", "LocalAccountAuth")
+	if v := b.String("LocalAccountAuth"); v == nil || *v != enabled(true) { // ilorest 7.4 sends it along with the LDAP settings
+		b.ReadOnly("LocalAccountAuth")
+	}
+	b.ReadOnly("Id", "Name", "Description", "Accounts", "Roles")
 	return r
 }
 
@@ -131,7 +140,16 @@ func (s *Service) patchAccountService(c *call) error {
 // apply changes the settings. Passcodes need a directory whose users have an
 // address, and mail to send them by.
 func (r ruling) apply(set *Settings) error {
+	if r.mode != nil {
+		set.Directory = *r.mode == mode(true)
+	}
 	replace(&set.Directory, r.directory)
+	if err := r.ldap.apply(&set.LDAP); err != nil {
+		return err
+	}
+	if !set.Directory && r.twoFactor == nil { // there is nobody left to have a passcode
+		set.TwoFactor = false
+	}
 	if r.twoFactor != nil {
 		set.TwoFactor = *r.twoFactor == enabled(true)
 	}

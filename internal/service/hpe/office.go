@@ -95,6 +95,7 @@ type Settings struct {
 	PasscodeMail   bool // SMTPForTFAEnabled
 	TwoFactor      bool
 	Directory      bool // LDAP.ServiceEnabled
+	LDAP           LDAP // of what directory
 	ComplexityRule bool
 	FailureDelay   int // seconds
 	FailuresBefore int

@@ -114,7 +114,7 @@ var writable = map[string][]string{
 	dateTimeType:        {"StaticNTPServers", "TimeZone", "TimeZone/Index", "TimeZone/Name", "PropagateTimeToHost"},
 	securityType:        {"LoginSecurityBanner", "LoginSecurityBanner/IsEnabled", "LoginSecurityBanner/SecurityMessage"},
 	networkProtocolType: {"HostName", "Oem/Hpe/SMTPForTFAEnabled", "Oem/Hpe/AlertMailSenderDomain", "Oem/Hpe/AlertMailSMTPServer", "Oem/Hpe/AlertMailSMTPPort"},
-	accountServiceType: {"MinPasswordLength", "LDAP/ServiceEnabled", "Oem/Hpe/MinPasswordLength", "Oem/Hpe/EnforcePasswordComplexity",
+	accountServiceType: {"MinPasswordLength", "LDAP", "Oem/Hpe/DirectorySettings/LdapAuthenticationMode", "Oem/Hpe/MinPasswordLength", "Oem/Hpe/EnforcePasswordComplexity",
 		"Oem/Hpe/AuthFailureDelayTimeSeconds", "Oem/Hpe/AuthFailuresBeforeDelay", "Oem/Hpe/AuthFailureLoggingThreshold", "Oem/Hpe/TwoFactorAuth"},
 	managerType: {"Oem/Hpe/IdleConnectionTimeoutMinutes"},
 }

@@ -1,4 +1,5 @@
-package directory_test
+// Package directorytest is as much of an LDAP server as tests of a directory need.
+package directorytest
 
 import (
 	"bufio"
@@ -19,32 +20,38 @@ import (
 	"github.com/go-ldap/ldap/v3"
 )
 
-// An ldapServer answers as much of LDAP as a check needs.
-type ldapServer struct {
-	ldaps, ldap string
-	roots       *x509.CertPool
-	entries     map[string]entry // by DN in small letters
-	binds       atomic.Int32
-	searches    atomic.Int32
-	broken      func(net.Conn) // in the place of answers to searches; nil: none
+// A Server answers binds and searches, on TLS and after StartTLS.
+type Server struct {
+	LDAPS, LDAP string // its URLs
+	Roots       *x509.CertPool
+	Binds       atomic.Int32
+	Searches    atomic.Int32
+	// Broken has a connection in the place of answers to searches; nil: none. It is
+	// set before the first connection.
+	Broken func(net.Conn)
+
+	entries map[string]Entry
 }
 
-type entry struct {
-	password   string
-	attributes map[string][]string // by name in small letters
+// An Entry is what is there under one DN.
+type Entry struct {
+	Password   string
+	Attributes map[string][]string // by name in small letters
 }
 
-func newServer(t *testing.T, entries map[string]entry) *ldapServer {
+// New starts a server with the entries, by DN in small letters. It ends with the
+// test.
+func New(t *testing.T, entries map[string]Entry) *Server {
 	t.Helper()
 	cert, roots := certificate(t)
-	s := &ldapServer{roots: roots, entries: entries}
+	s := &Server{Roots: roots, entries: entries}
 	conf := &tls.Config{Certificates: []tls.Certificate{*cert}}
-	s.ldaps = "ldaps://" + s.listen(t, func(c net.Conn) { s.serve(tls.Server(c, conf), nil) })
-	s.ldap = "ldap://" + s.listen(t, func(c net.Conn) { s.serve(c, conf) })
+	s.LDAPS = "ldaps://" + s.listen(t, func(c net.Conn) { s.serve(tls.Server(c, conf), nil) })
+	s.LDAP = "ldap://" + s.listen(t, func(c net.Conn) { s.serve(c, conf) })
 	return s
 }
 
-func (s *ldapServer) listen(t *testing.T, serve func(net.Conn)) string {
+func (s *Server) listen(t *testing.T, serve func(net.Conn)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -65,7 +72,7 @@ func (s *ldapServer) listen(t *testing.T, serve func(net.Conn)) string {
 
 // serve answers one connection. With upgrade it says nothing but StartTLS before
 // there is TLS.
-func (s *ldapServer) serve(c net.Conn, upgrade *tls.Config) {
+func (s *Server) serve(c net.Conn, upgrade *tls.Config) {
 	defer func() { c.Close() }()
 	in := bufio.NewReader(c)
 	for {
@@ -83,17 +90,17 @@ func (s *ldapServer) serve(c net.Conn, upgrade *tls.Config) {
 			c = tls.Server(c, upgrade)
 			in, upgrade = bufio.NewReader(c), nil
 		case ldap.ApplicationBindRequest:
-			s.binds.Add(1)
+			s.Binds.Add(1)
 			e, ok := s.entries[strings.ToLower(op.Children[1].Value.(string))]
 			code := ldap.LDAPResultInvalidCredentials
-			if ok && e.password == op.Children[2].Data.String() {
+			if ok && e.Password == op.Children[2].Data.String() {
 				code = ldap.LDAPResultSuccess
 			}
 			reply(c, id, ldap.ApplicationBindResponse, code)
 		case ldap.ApplicationSearchRequest:
-			s.searches.Add(1)
-			if s.broken != nil {
-				s.broken(c)
+			s.Searches.Add(1)
+			if s.Broken != nil {
+				s.Broken(c)
 				return
 			}
 			s.search(c, id, op)
@@ -103,7 +110,7 @@ func (s *ldapServer) serve(c net.Conn, upgrade *tls.Config) {
 	}
 }
 
-func (s *ldapServer) search(c net.Conn, id int64, op *ber.Packet) {
+func (s *Server) search(c net.Conn, id int64, op *ber.Packet) {
 	base, one := strings.ToLower(op.Children[0].Value.(string)), op.Children[1].Value.(int64) == ldap.ScopeBaseObject
 	for dn, e := range s.entries {
 		in := dn == base || !one && strings.HasSuffix(dn, ","+base)
@@ -114,12 +121,12 @@ func (s *ldapServer) search(c net.Conn, id int64, op *ber.Packet) {
 	reply(c, id, ldap.ApplicationSearchResultDone, ldap.LDAPResultSuccess)
 }
 
-func (e entry) matches(f *ber.Packet) bool {
+func (e Entry) matches(f *ber.Packet) bool {
 	switch f.Tag {
 	case ldap.FilterOr:
 		return slices.ContainsFunc(f.Children, e.matches)
 	case ldap.FilterEqualityMatch:
-		values := e.attributes[strings.ToLower(f.Children[0].Value.(string))]
+		values := e.Attributes[strings.ToLower(f.Children[0].Value.(string))]
 		return slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(v, f.Children[1].Value.(string)) })
 	case ldap.FilterPresent:
 		return true
@@ -129,11 +136,11 @@ func (e entry) matches(f *ber.Packet) bool {
 
 type packet struct{ *ber.Packet }
 
-func entryOf(dn string, e entry) packet {
+func entryOf(dn string, e Entry) packet {
 	p := ber.Encode(ber.ClassApplication, ber.TypeConstructed, ldap.ApplicationSearchResultEntry, nil, "")
 	p.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, dn, ""))
 	all := ber.NewSequence("")
-	for name, values := range e.attributes {
+	for name, values := range e.Attributes {
 		a := ber.NewSequence("")
 		a.AppendChild(ber.NewString(ber.ClassUniversal, ber.TypePrimitive, ber.TagOctetString, name, ""))
 		set := ber.Encode(ber.ClassUniversal, ber.TypeConstructed, ber.TagSet, nil, "")
