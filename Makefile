@@ -127,4 +127,4 @@ lint: vet ## gofmt, go vet, staticcheck
 
 .PHONY: clean
 clean: ## what make has made
-	@rm -rf bin .cache .venv .venv-hpe
+	@rm -rf bin .cache .venv .venv-hpe .newman

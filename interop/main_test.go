@@ -91,7 +91,7 @@ func page(rows []Row) string {
 		"- *device*: what answered in the end. `postern sim` is ours; the sushy-tools emulator is not.\n" +
 		"- *way*: `direct`, the client talks to the device; `gateway`, it talks to `postern serve` in front of it, with an account of Postern.\n" +
 		"- *result*: `pass`, or the reason why not.\n\n" +
-		"The Python packages are pinned in `interop/requirements.txt` and `interop/requirements-hpe.txt`, what is Debian's comes from its packages; curl and openssl are those that the machine has.\n\n" +
+		"The Python packages are pinned in `interop/requirements.txt` and `interop/requirements-hpe.txt`, newman in `interop/newman`, what is Debian's comes from its packages; curl and openssl are those that the machine has.\n\n" +
 		fmt.Sprintf("Written on %s, %s/%s, Python %s.\n\n", time.Now().UTC().Format(time.DateOnly), runtime.GOOS, runtime.GOARCH, versions()["python"]) +
 		Table(rows)
 }
@@ -110,6 +110,7 @@ print(json.dumps(v))`
 		json.Unmarshal(out, &v)
 	}
 	maps.Copy(v, versionsHPE())
+	v["newman"] = versionNewman()
 	for name, ask := range map[string]string{"curl": "--version", "openssl": "version"} {
 		if out, err := exec.Command(name, ask).Output(); err == nil {
 			if words := strings.Fields(string(out)); len(words) > 1 {

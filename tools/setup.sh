@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings what the tests use beside Go: a few command line tools, in .venv the
-# Python clients of interop/requirements.txt, and in .venv-hpe HPE's, of
-# interop/requirements-hpe.txt. What cannot be had is said; under CI=true that is
+# Python clients of interop/requirements.txt, in .venv-hpe HPE's, of
+# interop/requirements-hpe.txt, and in .newman Postman's runner, of interop/newman. What cannot be had is said; under CI=true that is
 # an error, else the tests that need it are skipped.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,3 +47,23 @@ clients() {
 }
 clients .venv interop/requirements.txt "the Python clients"
 clients .venv-hpe interop/requirements-hpe.txt "HPE's Python clients"
+
+# Postman's runner, by the lock file.
+newman() {
+	local want
+	want=$(cat interop/newman/package.json interop/newman/package-lock.json | cksum)
+	if [ "$(cat .newman/ready 2>/dev/null)" = "$want" ]; then return; fi
+	if ! command -v npm >/dev/null; then
+		missing "newman needs npm (Node 16 or later)"
+		return
+	fi
+	echo "setup: installing newman"
+	if rm -rf .newman && mkdir .newman && cp interop/newman/package.json interop/newman/package-lock.json interop/newman/.npmrc .newman/ &&
+		npm ci --prefix .newman --ignore-scripts --no-audit --no-fund --silent; then
+		echo "$want" > .newman/ready
+	else
+		rm -rf .newman
+		missing "could not install newman"
+	fi
+}
+newman
