@@ -30,7 +30,7 @@ func (b *Blocked) Error() string {
 	if b.Refused == 0 {
 		return fmt.Sprintf("the device locks an account after one wrong password, and the password stored for account %q was never accepted there", b.Account)
 	}
-	s := fmt.Sprintf("the device refused the password stored for account %q; it is not tried again, so that the account is not locked", b.Account)
+	s := fmt.Sprintf("the device refused the password or certificate stored for account %q; it is not tried again, so that the account is not locked", b.Account)
 	if !b.Until.IsZero() {
 		s += ", before " + b.Until.UTC().Format(time.RFC3339)
 	}
@@ -96,6 +96,9 @@ type verdict struct {
 func (m *Manager) reserve(ctx context.Context, id string, t Target, k Key, forced bool) error {
 	m.settleLate(ctx)
 	l := limits{threshold: t.LockoutThreshold, window: t.LockoutWindow}
+	if t.Method == auth.MethodCertificate {
+		l.threshold = 0 // devices count wrong passwords
+	}
 	decide := func(h History) error {
 		if forced {
 			return nil

@@ -2,6 +2,7 @@ package lease_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -55,7 +56,11 @@ func (d *device) Login(_ context.Context, c auth.Credential, o auth.LoginOptions
 		d.mu.Unlock()
 		return auth.Login{}, err
 	}
-	if c.Password.Reveal() != d.password {
+	secret := c.Password.Reveal()
+	if o.Method == auth.MethodCertificate {
+		secret = string(c.Certificate.Reveal().Certificate[0])
+	}
+	if secret != d.password {
 		d.refused++
 		d.mu.Unlock()
 		return auth.Login{}, &auth.LoginError{Outcome: auth.Refused, Sent: true, Status: 401, Err: errors.New("no")}
@@ -63,6 +68,10 @@ func (d *device) Login(_ context.Context, c auth.Credential, o auth.LoginOptions
 	if o.Method == auth.MethodBasic {
 		d.mu.Unlock()
 		return auth.Login{Method: auth.MethodBasic, Account: c.Account, Secret: c.Password}, nil
+	}
+	if o.Method == auth.MethodCertificate { // shown on each call
+		d.mu.Unlock()
+		return auth.Login{Method: auth.MethodCertificate, Account: c.Account}, nil
 	}
 	if len(d.sessions) >= d.slots {
 		d.mu.Unlock()
@@ -215,6 +224,10 @@ func (s *setup) start(t *testing.T) *server {
 	target := lease.Target{Name: "bmc1", Family: "redfish", URL: "https://bmc1", Account: "postern", Method: s.method,
 		Device: s.device, Budget: s.budget, BasicFree: true, Exclusive: s.alone,
 		Credential: func(context.Context) (auth.Credential, error) {
+			if s.method == auth.MethodCertificate { // its name is the secret's
+				der := [][]byte{[]byte(s.password.Reveal())}
+				return auth.Credential{Account: "postern", Certificate: auth.NewClientCertificate(tls.Certificate{Certificate: der})}, nil
+			}
 			return auth.Credential{Account: "postern", Password: *s.password}, nil
 		}}
 	if err := m.Load(ctx, []lease.Target{target}); err != nil {
@@ -362,7 +375,7 @@ func TestCallerCancelDoesNotCutTheLogin(t *testing.T) {
 
 func TestWrongPasswordIsTriedOnce(t *testing.T) {
 	t.Parallel()
-	for _, method := range []auth.Method{auth.MethodSession, auth.MethodBasic} {
+	for _, method := range []auth.Method{auth.MethodSession, auth.MethodBasic, auth.MethodCertificate} {
 		t.Run(string(method), func(t *testing.T) {
 			t.Parallel()
 			s := newSetup(t)
@@ -392,6 +405,31 @@ func TestWrongPasswordIsTriedOnce(t *testing.T) {
 				t.Errorf("check: %v", err)
 			}
 		})
+	}
+}
+
+// A certificate that goes with each call takes no place at the device, and owes no
+// logout after a crash.
+func TestCertificateOpensNothing(t *testing.T) {
+	t.Parallel()
+	s := newSetup(t)
+	s.method, s.budget, s.device.slots = auth.MethodCertificate, 1, 0
+	v := s.start(t)
+	for range 3 {
+		for range 3 {
+			if err := v.call(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rows, err := v.store.OpenLeases(t.Context())
+		if err != nil || len(rows) != 0 {
+			t.Errorf("%d leases count, %v", len(rows), err)
+		}
+		v.crash()
+		v = s.start(t)
+	}
+	if sessions, logins, refused := s.device.count(); sessions != 0 || logins != 3 || refused != 0 {
+		t.Errorf("%d sessions, %d logins, %d refused; want one login for each start", sessions, logins, refused)
 	}
 }
 

@@ -447,7 +447,7 @@ func (p *pool) basicLister(ctx context.Context) *live {
 		return nil
 	}
 	cred, err := t.Credential(ctx)
-	if err != nil {
+	if err != nil || cred.Password.IsZero() { // a certificate is no password
 		return nil
 	}
 	k := p.m.key(t, cred)

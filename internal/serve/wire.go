@@ -104,7 +104,7 @@ func leaseTarget(t target.Target, targets *target.Service, dev device) lease.Tar
 		Name: t.Name, Family: t.Family, URL: t.URL, CAPEM: t.CAPEM, Pin: t.Pin, Account: t.Account,
 		Credential: credentialOf(targets, t.Name),
 		Device:     dev.lease, Method: t.Method, Budget: budget, InFlight: t.InFlight,
-		Exclusive: t.Exclusive, BasicFree: dev.basicFree && t.Certificate == "", LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
+		Exclusive: t.Exclusive, BasicFree: dev.basicFree, LockoutThreshold: t.LockoutThreshold, LockoutWindow: t.LockoutWindow,
 	}
 }
 
