@@ -64,7 +64,7 @@ setup: .cache/tally ## what the tests need: modules, command line tools, Python 
 
 .PHONY: vet
 vet:
-	@go vet ./... && go vet -tags integration ./interop/...
+	@go vet ./... && go vet -tags integration ./interop/... && go vet -tags torture ./internal/lease
 
 .PHONY: test-unit
 test-unit: .cache/tally ## the Go tests, fuzz seeds included
@@ -99,7 +99,7 @@ torture: .cache/tally ## the long form: the model of leases for TORTURE (5m) fro
 	@echo "== torture, seed $(SEED)"
 	@$(CLEAN) go test -json -count 1 -timeout 2h -run '^TestModel$$' ./internal/lease -torture $(TORTURE) -seed $(SEED) | $(TALLY) -logs -stage torture
 	@$(CLEAN) timeout -k 10 25m \
-		go test -json -count 1 -timeout 24m -run '^TestModelMutants$$' ./internal/lease -torture $(TORTURE) | $(TALLY) -logs -stage torture
+		go test -tags torture -json -count 1 -timeout 24m -run '^TestModelMutants$$' ./internal/lease | $(TALLY) -logs -stage torture
 
 .PHONY: compat
 compat: setup build ## run the clients and write docs/compatibility.md and docs/leakcheck.md from what happened

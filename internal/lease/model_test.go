@@ -37,7 +37,7 @@ import (
 //
 //	go test ./internal/lease -run 'TestModel$' -torture 5m -seed 7
 var (
-	pathFlag    = flag.String("path", "", "the path that TestModelPath walks")
+	pathFlag    = flag.String("path", "keeps/serve/3=cut,!9+", "the path that TestModelPath walks")
 	tortureFlag = flag.Duration("torture", 0, "how long TestModel explores; 0 = its short form")
 	wideFlag    = flag.Bool("wide", false, "let TestModel explore what its short form leaves out, until something is broken")
 	seedFlag    = flag.Uint64("seed", 1, "what the long form of TestModel begins with")
@@ -307,9 +307,6 @@ func TestModel(t *testing.T) {
 
 // TestModelPath walks one path and tells each step.
 func TestModelPath(t *testing.T) {
-	if *pathFlag == "" {
-		t.Skip("no -path")
-	}
 	for _, f := range walkPath(t, *pathFlag, t.Logf) {
 		t.Error(f)
 	}

@@ -1,3 +1,5 @@
+//go:build torture
+
 package lease_test
 
 import (
@@ -101,9 +103,6 @@ var mutants = []struct {
 // TestModelMutants breaks the package, one promise at a time, and wants the model
 // to notice each, in a form between short and long. It takes minutes: the long form runs it.
 func TestModelMutants(t *testing.T) {
-	if *tortureFlag == 0 {
-		t.Skip("a part of the long form: -torture")
-	}
 	for _, m := range mutants {
 		t.Run(m.name, func(t *testing.T) {
 			out, passed := mutated(t, m.changes)
