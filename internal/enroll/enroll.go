@@ -213,7 +213,7 @@ func (p Plan) inTime(_ context.Context, _ *Report, m Material) error {
 		if c == nil {
 			continue
 		}
-		step, cure := Certificate, "have a new one signed: without the old file, and without --signed, this makes a new request"
+		step, cure := Certificate, "have the request signed again, and remove the old file or name the new one with --signed"
 		if i > 0 {
 			step, cure = Authority, "take a CA that is valid"
 		}
