@@ -243,7 +243,7 @@ func (s *Service) warn(ctx context.Context, name string, src source, exposed fs.
 	s.warned[src.value] = exposed
 	s.mu.Unlock()
 	if exposed != 0 && !said {
-		s.log.LogAttrs(ctx, slog.LevelWarn, "target: others can read or write a password file; run chmod 600 on it",
+		s.log.LogAttrs(ctx, slog.LevelWarn, "target: others can read or write the file of a password or key; run chmod 600 on it",
 			slog.String("target", name), slog.String("file", src.value), slog.String("mode", fmt.Sprintf("%04o", exposed)))
 	}
 }
