@@ -163,17 +163,8 @@ func (b *Body) OneOf(name string, values ...string) *string {
 // Strings returns a member that is an array of strings, of at most limit; nil
 // where it is absent, and not nil where it is empty.
 func (b *Body) Strings(name string, limit int) []string {
-	raw := b.get(name)
-	if raw == nil {
-		return nil
-	}
-	var elements []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
-		b.wrongType(name, raw)
-		return nil
-	}
-	if len(elements) > limit {
-		b.Fail(keyArraySizeTooLong, name, name, strconv.Itoa(limit))
+	elements := b.array(name, limit)
+	if elements == nil {
 		return nil
 	}
 	list := make([]string, 0, len(elements))
@@ -188,6 +179,25 @@ func (b *Body) Strings(name string, limit int) []string {
 	return list
 }
 
+// array returns the elements of a member that is an array of at most limit; nil
+// where it is absent or something else.
+func (b *Body) array(name string, limit int) []json.RawMessage {
+	raw := b.get(name)
+	if raw == nil {
+		return nil
+	}
+	elements := []json.RawMessage{}
+	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
+		b.wrongType(name, raw)
+		return nil
+	}
+	if len(elements) > limit {
+		b.Fail(keyArraySizeTooLong, name, name, strconv.Itoa(limit))
+		return nil
+	}
+	return elements
+}
+
 // Object returns a member that is an object. Its problems are told by the Err
 // of the body that it is in.
 func (b *Body) Object(name string) *Body {
@@ -195,6 +205,30 @@ func (b *Body) Object(name string) *Body {
 	if raw == nil {
 		return nil
 	}
+	return b.inner(name, raw, escapePointer(name))
+}
+
+// Objects returns a member that is an array of objects, of at most limit; nil
+// where it is absent, and not nil where it is empty.
+func (b *Body) Objects(name string, limit int) []*Body {
+	elements := b.array(name, limit)
+	if elements == nil {
+		return nil
+	}
+	list := make([]*Body, 0, len(elements))
+	for i, e := range elements {
+		o := b.inner(name, e, escapePointer(name)+"/"+strconv.Itoa(i))
+		if o == nil {
+			return nil
+		}
+		list = append(list, o)
+	}
+	return list
+}
+
+// inner returns raw, which belongs to the member of that name and stands at the
+// end of the pointer, as an object; nil where it is none.
+func (b *Body) inner(name string, raw []byte, at string) *Body {
 	if raw[0] != '{' {
 		b.wrongType(name, raw)
 		return nil
@@ -204,46 +238,9 @@ func (b *Body) Object(name string) *Body {
 		b.wrongType(name, raw)
 		return nil
 	}
-	sub := &Body{object: o, pointer: b.pointer + escapePointer(name) + "/", action: b.action, asked: map[string]bool{}, faults: b.faults}
+	sub := &Body{object: o, pointer: b.pointer + at + "/", action: b.action, asked: map[string]bool{}, faults: b.faults}
 	b.nested = append(b.nested, sub)
 	return sub
-}
-
-// Objects returns a member that is an array of objects, of at most limit; nil
-// where it is absent, and not nil where it is empty.
-func (b *Body) Objects(name string, limit int) []*Body {
-	raw := b.get(name)
-	if raw == nil {
-		return nil
-	}
-	var elements []json.RawMessage
-	if raw[0] != '[' || json.Unmarshal(raw, &elements) != nil {
-		b.wrongType(name, raw)
-		return nil
-	}
-	if len(elements) > limit {
-		b.Fail(keyArraySizeTooLong, name, name, strconv.Itoa(limit))
-		return nil
-	}
-	list := make([]*Body, 0, len(elements))
-	for i, e := range elements {
-		if e[0] != '{' {
-			b.wrongType(name, e)
-			return nil
-		}
-		o, err := topLevel(e)
-		if err != nil { // it is part of a valid object
-			b.wrongType(name, e)
-			return nil
-		}
-		sub := &Body{
-			object: o, pointer: b.pointer + escapePointer(name) + "/" + strconv.Itoa(i) + "/", action: b.action,
-			asked: map[string]bool{}, faults: b.faults,
-		}
-		b.nested = append(b.nested, sub)
-		list = append(list, sub)
-	}
-	return list
 }
 
 // Reference returns the URI of a member that is a reference to a resource:
